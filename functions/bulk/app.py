@@ -1,0 +1,36 @@
+"""Many rows at once: bulk and import now or as a job, and exports as a job."""
+
+from sheaf.base.bounds import BULK_BODY_BYTES
+from sheaf.edge.api import Api
+from sheaf.edge.envelope import Reply
+from sheaf.edge.request import Request
+from sheaf.edge.rows import writable
+from sheaf.entity import registry
+from sheaf.features import bulk, export
+from sheaf.jobs import progress
+from sheaf.store.table import Item
+
+api = Api()
+
+
+@api.post("/v1/<entity>/bulk", permission="bulk:write")
+@api.post("/v1/import/<entity>", permission="bulk:write")
+def bulk_rows(request: Request, entity: str) -> Reply:
+    found = writable(registry.find(entity))
+    asked = bulk.parse(request.json(BULK_BODY_BYTES))
+    if bulk.is_inline(asked):
+        outcomes = bulk.run_inline(request.caller, found, asked)
+        return Reply(bulk.summary(found, outcomes, return_failures=asked.return_failures))
+    return _accepted(request, bulk.accept(request.caller, found, asked))
+
+
+@api.post("/v1/<entity>/export", permission="exports:create")
+def export_rows(request: Request, entity: str) -> Reply:
+    return _accepted(request, export.accept(request.caller, registry.find(entity), request.json()))
+
+
+def _accepted(request: Request, job: Item) -> Reply:
+    return Reply(progress.view(request.caller, job), 202, headers={"Location": f"../jobs/{job['sk']}"})
+
+
+handler = api.handler

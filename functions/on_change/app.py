@@ -1,0 +1,39 @@
+"""Changes of rows become events, accepted jobs begin: the consumer of the streams of Records and Control."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sheaf.access.caller import worker
+from sheaf.base.config import config
+from sheaf.edge import consume
+from sheaf.features.webhooks import deliveries
+from sheaf.jobs import runner
+from sheaf.records import events
+from sheaf.store import keys, queues, table
+
+settings = config()
+
+
+def handler(event: dict[str, Any], context: Any) -> consume.Failures:
+    """A batch of a stream, or of the queue of changes that were set aside."""
+    if consume.is_stream(event):
+        return consume.changes(event, _change, _set_aside)
+    return consume.messages(event, lambda record, _: _change(record))
+
+
+def _change(record: Mapping[str, Any]) -> None:
+    images = record["dynamodb"]
+    new = table.decode(images["NewImage"]) if images.get("NewImage") else None
+    old = table.decode(images["OldImage"]) if images.get("OldImage") else None
+    if new is None:
+        return
+    if keys.is_job(new["pk"]):
+        if old is None:
+            runner.start(worker(keys.tenant_of(new["pk"]), "on_change", new["q"]), new)
+    elif settings.records_table in record["eventSourceARN"] and (event := events.from_images(new, old)):
+        events.store(event)
+        deliveries.fan_out(event)
+
+
+def _set_aside(record: Mapping[str, Any]) -> None:
+    queues.send(settings.changes_aside_queue_url, [record])

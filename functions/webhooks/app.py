@@ -1,0 +1,42 @@
+"""Webhooks: `/v1/webhooks`, `/v1/webhooks/{id}` and the attempts of one."""
+
+from sheaf.edge.api import Api
+from sheaf.edge.envelope import Reply
+from sheaf.edge.request import Request
+from sheaf.entity import pages
+from sheaf.features.webhooks import deliveries, endpoints
+
+api = Api()
+
+
+@api.post("/v1/webhooks", permission="webhooks:write")
+def register_webhook(request: Request) -> Reply:
+    webhook = endpoints.register(request.caller, request.json())
+    return Reply(webhook, 201, headers={"Location": f"webhooks/{webhook['id']}"})
+
+
+@api.get("/v1/webhooks", permission="webhooks:read")
+def list_webhooks(request: Request) -> Reply:
+    found = endpoints.listing(request.caller)
+    return Reply(found, meta={"limit": len(found), "hasMore": False, "nextCursor": None})
+
+
+@api.get("/v1/webhooks/<webhook_id>", permission="webhooks:read")
+def get_webhook(request: Request, webhook_id: str) -> Reply:
+    return Reply(endpoints.show(request.caller, webhook_id))
+
+
+@api.route("DELETE", "/v1/webhooks/<webhook_id>", permission="webhooks:write")
+def delete_webhook(request: Request, webhook_id: str) -> Reply:
+    endpoints.remove(request.caller, webhook_id)
+    return Reply({"id": webhook_id, "deleted": True})
+
+
+@api.get("/v1/webhooks/<webhook_id>/attempts", permission="webhooks:read")
+def list_attempts(request: Request, webhook_id: str) -> Reply:
+    limit = pages.parse(request.query).limit
+    found = deliveries.attempts(request.caller, webhook_id, limit)
+    return Reply(found, meta={"limit": limit, "hasMore": False, "nextCursor": None})
+
+
+handler = api.handler

@@ -1,0 +1,13 @@
+"""Users: the profiles of a tenant's members. Their credentials stand elsewhere, so the API only reads them here."""
+
+from typing import Literal
+
+from sheaf import Email, Entity, field
+
+
+class User(Entity, prefix="usr", writable=False):
+    name: str = field(min_length=2, max_length=50)
+    email: Email = field(index=True)
+    role: Literal["user", "moderator", "admin"] = field("user", index=True)
+    status: Literal["active", "suspended", "pending"] = field("active", index=True)
+    avatar: str | None = field(None, max_length=2_000, pattern=r"^https://")

@@ -1,0 +1,15 @@
+"""Videos, kept elsewhere and described here."""
+
+from typing import Literal
+
+from sheaf import Entity, field
+
+
+class Video(Entity, prefix="vid"):
+    title: str = field(min_length=1, max_length=200)
+    description: str | None = field(None, max_length=10_000)
+    url: str | None = field(None, max_length=2_000, pattern=r"^https://")
+    source: Literal["youtube", "vimeo", "upload"] = field("upload", index=True)
+    duration_seconds: int | None = field(None, ge=0)
+    tags: list[str] = field(default_factory=list, max_length=50)
+    status: Literal["draft", "published", "archived"] = field("draft", index=True)

@@ -1,0 +1,28 @@
+"""Sheaf: declare an entity once, get a sheaf of endpoints for it on AWS.
+
+What an entity file needs is importable from here: ``from sheaf import Entity, field``.
+The names load on first use, so that a function which never validates a row never pays for pydantic.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sheaf.entity.fields import Email, Timestamp, field
+    from sheaf.entity.model import Entity
+
+__all__ = ["Email", "Entity", "Timestamp", "field"]
+
+_HOMES = {
+    "Email": "sheaf.entity.fields",
+    "Entity": "sheaf.entity.model",
+    "Timestamp": "sheaf.entity.fields",
+    "field": "sheaf.entity.fields",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sheaf' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

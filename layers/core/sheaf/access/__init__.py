@@ -1,0 +1,1 @@
+"""Rank 4: who is calling, what may they do, how much is left."""

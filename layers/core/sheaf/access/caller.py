@@ -1,0 +1,25 @@
+"""The caller: the one object that carries a proven tenant through the code.
+
+Only `access` makes one from a credential, and only the consumers make one from a record's own key.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Role = Literal["user", "moderator", "admin"]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, for which tenant, in which request."""
+
+    tenant: str
+    principal: str  # usr_…, key_… or, for a worker, the name of its function
+    role: Role
+    request_id: str
+    kind: Literal["user", "key", "worker"] = "user"
+
+
+def worker(tenant: str, name: str, request_id: str) -> Caller:
+    """A function of the back that works for `tenant`, which it read from a record's own key."""
+    return Caller(tenant, name, "admin", request_id, "worker")

@@ -1,0 +1,1 @@
+"""Rank 0: configuration, errors, ids, time, logs. No AWS, no pydantic."""

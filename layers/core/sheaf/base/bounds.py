@@ -1,0 +1,36 @@
+"""Every fixed limit of the API, in one place. docs/limits.md prints them; a test compares the two."""
+
+DOCUMENT_BYTES = 48 * 1024  # one row as it stands escaped in an answer: 100 of them fit Lambda's 6 MB
+BODY_BYTES = 1_000_000  # a request body
+BULK_BODY_BYTES = 5_000_000  # a request body on bulk and import
+JSON_DEPTH = 30  # nesting of a request body
+STRING_CHARACTERS = 32_768  # a string in a row
+PAGE_LIMIT = 100  # rows of a page, at most
+PAGE_DEFAULT = 20  # rows of a page where the request does not say
+FILTERS = 5  # filters of a list
+SCANNED_ROWS = 2_000  # rows that one list request may read to fill its page
+CURSOR_SECONDS = 24 * 3600  # how long a cursor is good for
+BULK_INLINE_ITEMS = 100  # items answered in the request; more become a job
+BULK_ITEMS = 50_000  # items of a bulk request or an import
+BULK_ERRORS = 100  # invalid items that a refused request names
+CHUNK_ROWS = 250  # rows of a bulk chunk: a few seconds of work, far below the function's timeout
+CHUNK_WINDOW = 4  # chunk messages of one job in flight, so that a small job never waits for a big one
+CHUNK_LEASE_SECONDS = 150  # longer than on_job's timeout of 120 s: a lease that ran out has a dead owner
+JOBS_PAGE = 100  # jobs of a page
+EXPORT_STEP_SECONDS = 40  # an export hands over to its next step after this long
+EXPORT_PART_BYTES = 8 * 1024 * 1024  # one part of an export's multipart upload (S3 wants 5 MB at least)
+LINK_SECONDS = 300  # a download link
+UPLOAD_LINK_SECONDS = 900  # an upload link
+UPLOAD_BYTES = 100 * 1024 * 1024  # an uploaded file
+FILENAME_CHARACTERS = 255  # a file's name
+WEBHOOKS = 50  # webhooks of a tenant
+WEBHOOK_EVENTS = 50  # event types of a webhook
+WEBHOOK_SECRET_CHARACTERS = (24, 256)  # a secret that the client supplies
+WEBHOOK_TIMEOUT_SECONDS = 15  # one delivery attempt, from the look-up to the last byte
+WEBHOOK_ANSWER_BYTES = 16_384  # what is read of a receiver's answer
+DELIVERY_DAYS = 30  # how long attempts are listed
+TOKEN_SECONDS = 900  # an access token
+SESSIONS = 20  # live sessions of a user; the oldest ends
+WINDOW_SECONDS = 60  # the rate-limit window
+LOGIN_PER_WINDOW = 10  # login requests of one source address
+PASSWORD_CHARACTERS = (12, 128)

@@ -1,0 +1,69 @@
+"""The configuration of a function, read once from its environment. Nothing else reads `os.environ`.
+
+Every variable is `SHEAF_` + the field's name in capitals and has no default: a function whose template
+forgot one fails at start and says which.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+
+
+class ConfigError(RuntimeError):
+    """A variable is missing or cannot be read; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the template tells a function about the stack it runs in."""
+
+    stage: str  # local, dev, prod: part of every API key
+    records_table: str
+    control_table: str
+    events_table: str
+    limits_table: str
+    jobs_queue_url: str
+    deliveries_queue_url: str
+    deliveries_dead_queue_url: str
+    changes_aside_queue_url: str
+    uploads_bucket: str
+    jobs_bucket: str
+    signing_secret_arn: str
+    webhook_loopback: bool  # true lets webhooks reach 127.0.0.1 over http; the template refuses it in prod
+    webhook_retry_seconds: tuple[int, ...]  # the pause before the 2nd, 3rd, … attempt; 0–900 each (SQS delay)
+    docs_url: str  # the page of the error codes, without the fragment
+
+
+def load(environ: Mapping[str, str]) -> Config:
+    """Build the configuration from `environ`; raises ConfigError with the name of the first bad variable."""
+    values: dict[str, object] = {}
+    for item in fields(Config):
+        name = f"SHEAF_{item.name.upper()}"
+        raw = environ.get(name, "")
+        if not raw:
+            raise ConfigError(f"the environment variable {name} is missing")
+        values[item.name] = _convert(name, raw, str(item.type))
+    return Config(**values)  # type: ignore[arg-type]  # the loop above fills every field by its type
+
+
+def _convert(name: str, raw: str, kind: str) -> object:
+    if "bool" in kind:
+        if raw not in ("true", "false"):
+            raise ConfigError(f"the environment variable {name} must be true or false, not {raw!r}")
+        return raw == "true"
+    if "tuple" in kind:
+        try:
+            numbers = tuple(int(part) for part in raw.split(","))
+        except ValueError:
+            raise ConfigError(f"the environment variable {name} must be whole numbers joined by commas") from None
+        if not all(0 <= number <= 900 for number in numbers):
+            raise ConfigError(f"the environment variable {name} holds a number outside 0-900")
+        return numbers
+    return raw
+
+
+@cache
+def config() -> Config:
+    """The configuration of this process."""
+    return load(os.environ)

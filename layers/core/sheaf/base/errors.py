@@ -1,0 +1,167 @@
+"""The error tree. The status, the machine code and the title live on the class; docs/errors.md has a line for each.
+
+Raise the narrowest class with a message for the person who called. Nothing internal goes into a message:
+it is sent to the client as it stands.
+"""
+
+from collections.abc import Mapping
+
+
+class SheafError(Exception):
+    """The root: an error that has an answer.
+
+    `fields` maps the path of a wrong field (`items.3.email`) to what is wrong with it; `extra` joins the body.
+    """
+
+    status = 500
+    code = "internal_error"
+    title = "Internal error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        fields: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        extra: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fields = dict(fields or {})
+        self.headers = dict(headers or {})
+        self.extra = dict(extra or {})
+
+
+class BadRequest(SheafError):
+    """The request cannot be read."""
+
+    status = 400
+    code = "bad_request"
+    title = "Bad request"
+
+
+class InvalidJson(BadRequest):
+    """The body is not JSON as RFC 8259 has it, or is nested too deep."""
+
+    code = "invalid_json"
+    title = "Invalid JSON"
+
+
+class InvalidParameter(BadRequest):
+    """A query parameter is unknown, out of range or of the wrong type."""
+
+    code = "invalid_parameter"
+    title = "Invalid query parameters"
+
+
+class InvalidCursor(BadRequest):
+    """The cursor is damaged, expired, or belongs to another list."""
+
+    code = "invalid_cursor"
+    title = "Invalid cursor"
+
+
+class Unauthenticated(SheafError):
+    """No credential, or one that is wrong, expired or revoked."""
+
+    status = 401
+    code = "unauthenticated"
+    title = "Authentication required"
+
+    def __init__(self, message: str, *, headers: Mapping[str, str] | None = None) -> None:
+        # RFC 9110, 11.6.1: a 401 names the scheme it wants.
+        super().__init__(message, headers={"WWW-Authenticate": 'Bearer realm="sheaf"', **(headers or {})})
+
+
+class PermissionDenied(SheafError):
+    """The credential is good but lacks the permission."""
+
+    status = 403
+    code = "permission_denied"
+    title = "Insufficient permissions"
+
+
+class TenantMismatch(PermissionDenied):
+    """The request names another tenant than its credential."""
+
+    code = "tenant_mismatch"
+    title = "Tenant mismatch"
+
+
+class TenantDisabled(PermissionDenied):
+    """The tenant is disabled."""
+
+    code = "tenant_disabled"
+    title = "Tenant disabled"
+
+
+class NotFound(SheafError):
+    """There is no such thing for this caller."""
+
+    status = 404
+    code = "not_found"
+    title = "Not found"
+
+
+class MethodNotAllowed(SheafError):
+    """The path exists, the method does not; `Allow` lists those that do."""
+
+    status = 405
+    code = "method_not_allowed"
+    title = "Method not allowed"
+
+
+class Conflict(SheafError):
+    """The state of the resource does not allow this now."""
+
+    status = 409
+    code = "conflict"
+    title = "Conflict"
+
+
+class PreconditionFailed(SheafError):
+    """`If-Match` names another version than the current one."""
+
+    status = 412
+    code = "precondition_failed"
+    title = "Precondition failed"
+
+
+class TooLarge(SheafError):
+    """The body, a document or a list is over its limit; the message names the limit."""
+
+    status = 413
+    code = "too_large"
+    title = "Too large"
+
+
+class UnsupportedMediaType(SheafError):
+    """The body's content type is not one this route reads."""
+
+    status = 415
+    code = "unsupported_media_type"
+    title = "Unsupported media type"
+
+
+class ValidationFailed(SheafError):
+    """The body is JSON but its values are wrong; `errors` has one message per field."""
+
+    status = 422
+    code = "validation_failed"
+    title = "Validation failed"
+
+
+class RateLimited(SheafError):
+    """The caller has used up the window; `Retry-After` says when the next one starts."""
+
+    status = 429
+    code = "rate_limited"
+    title = "Too Many Requests"
+
+
+class Unavailable(SheafError):
+    """A part that this request needs does not answer; the same request may go through later."""
+
+    status = 503
+    code = "unavailable"
+    title = "Service unavailable"

@@ -1,0 +1,64 @@
+"""The back doors: SQS messages, stream records and S3 events, each record on its own and none lost.
+
+A record that fails never takes its neighbours along: an SQS message goes back to its queue alone, a stream record
+is set aside in a queue (with everything it holds) so that its shard goes on, and is tried again from there.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import unquote_plus
+
+from pydantic_core import from_json
+
+from sheaf.base.log import log
+
+Event = Mapping[str, Any]
+Failures = dict[str, list[dict[str, str]]]
+
+
+def messages(event: Event, work: Callable[[Mapping[str, Any], int], None]) -> Failures:
+    """Run `work(message, receive count)` for each SQS record; those that raise come again (partial batch response)."""
+    failures = []
+    for record in event["Records"]:
+        tries = int(record.get("attributes", {}).get("ApproximateReceiveCount", "1"))
+        try:
+            work(from_json(record["body"]), tries)
+        except Exception as error:
+            log.warning(
+                "message failed",
+                exc_info=True,
+                extra={"messageId": record["messageId"], "tries": tries, "kind": type(error).__name__},
+            )
+            failures.append({"itemIdentifier": record["messageId"]})
+    log.info("messages", extra={"received": len(event["Records"]), "failed": len(failures)})
+    return {"batchItemFailures": failures}
+
+
+def changes(event: Event, work: Callable[[Mapping[str, Any]], None], set_aside: Callable[[Mapping[str, Any]], None]) -> Failures:
+    """Run `work(record)` for each record of a stream; one that raises is given to `set_aside` and the shard goes on.
+
+    Only if that fails too does the batch stop there, and AWS sends it again from that record on.
+    """
+    for record in event["Records"]:
+        try:
+            work(record)
+        except Exception:
+            log.warning("change set aside", exc_info=True, extra={"eventId": record.get("eventID")})
+            try:
+                set_aside(record)
+            except Exception:
+                log.exception("change could not be set aside", extra={"eventId": record.get("eventID")})
+                return {"batchItemFailures": [{"itemIdentifier": record["dynamodb"]["SequenceNumber"]}]}
+    log.info("changes", extra={"received": len(event["Records"])})
+    return {"batchItemFailures": []}
+
+
+def objects(event: Event) -> Iterator[str]:
+    """The keys of the objects that an S3 event names."""
+    for record in event["Records"]:
+        yield unquote_plus(record["s3"]["object"]["key"])
+
+
+def is_stream(event: Event) -> bool:
+    """Whether the event comes from a DynamoDB stream (and not from a queue)."""
+    return bool(event["Records"]) and event["Records"][0].get("eventSource") == "aws:dynamodb"

@@ -1,0 +1,20 @@
+"""Paths without a version lead to version one."""
+
+from urllib.parse import urlencode
+
+from sheaf.base.errors import NotFound
+from sheaf.edge.envelope import Reply
+from sheaf.edge.request import Request
+
+
+def to_version_one(request: Request) -> Reply:
+    """308 (method and body kept) from `/contacts/bulk` to `/v1/contacts/bulk`.
+
+    The Location is relative: the API's own prefix differs between AWS, a custom domain and the local stack.
+    """
+    path = request.path.removeprefix("/api").lstrip("/")
+    if not path or path.split("/")[0] == "v1":
+        raise NotFound(f"There is nothing at {request.path[:200]}")
+    query = f"?{urlencode(request.query)}" if request.query else ""
+    location = f"{'../' * path.count('/')}v1/{path}{query}"
+    return Reply({"location": location}, 308, headers={"Location": location})

@@ -1,0 +1,124 @@
+"""Uploads: a presigned POST for exactly one file, checked by its content before anybody can download it."""
+
+from hashlib import sha256
+from typing import Any, Literal
+from urllib.parse import quote
+
+from sheaf.access.caller import Caller
+from sheaf.base.bounds import FILENAME_CHARACTERS, LINK_SECONDS, UPLOAD_BYTES, UPLOAD_LINK_SECONDS
+from sheaf.base.clock import iso, now_ms
+from sheaf.base.config import config
+from sheaf.base.errors import NotFound, PreconditionFailed, TooLarge, ValidationFailed
+from sheaf.entity.fields import field
+from sheaf.entity.model import Entity
+from sheaf.entity.registry import EntityType
+from sheaf.formats import magic
+from sheaf.records import read, write
+from sheaf.records.rows import Row
+from sheaf.store import blobs, keys
+
+_HEAD_BYTES = 4_096
+
+
+class File(Entity, prefix="fil", writable=False):
+    """A file's row; the file itself lies in the bucket."""
+
+    filename: str = field(min_length=1, max_length=FILENAME_CHARACTERS, pattern=r"^[^\x00-\x1f\x7f/\\]+$")
+    size: int = field(ge=1)
+    type: str = field(max_length=100)
+    sha256: str | None = field(None, pattern=r"^[0-9a-f]{64}$")
+    status: Literal["pending", "ready", "rejected"] = field("pending", index=True)
+    reason: str | None = None
+    object_version: str | None = None
+
+
+FILES = EntityType("uploads", "file", File)
+
+
+def create(caller: Caller, body: object) -> dict[str, Any]:
+    """Announce `{"filename", "size", "type", "sha256"?}`; the row and the form to send the file with."""
+    row = write.create(caller, FILES, _announced(body))
+    document = row.document
+    expires = iso(now_ms() + UPLOAD_LINK_SECONDS * 1000)
+    bucket, key = config().uploads_bucket, keys.upload_object(caller, row.id)
+    url, fields = blobs.post_link(bucket, key, document["type"], document["size"], UPLOAD_LINK_SECONDS)
+    return {**_shown(document), "upload": {"method": "POST", "url": url, "fields": fields, "expiresAt": expires}}
+
+
+def show(caller: Caller, file_id: str) -> dict[str, Any]:
+    """The file's row, with a download link once it is ready; raises NotFound."""
+    document = read.one(caller, FILES, file_id).document
+    if document["status"] != "ready":
+        return _shown(document)
+    headers = {"ResponseContentDisposition": _disposition(document["filename"]), "ResponseContentType": document["type"]}
+    url = blobs.get_link(
+        config().uploads_bucket, keys.upload_object(caller, file_id), LINK_SECONDS, headers, document["object_version"]
+    )
+    return {**_shown(document), "download": {"url": url, "expiresAt": iso(now_ms() + LINK_SECONDS * 1000)}}
+
+
+def settle(caller: Caller, file_id: str) -> Row | None:
+    """Look at what arrived and make the row ready or rejected, once; None where nothing is there to settle."""
+    bucket, key = config().uploads_bucket, keys.upload_object(caller, file_id)
+    while True:
+        found = blobs.head(bucket, key)
+        try:
+            row = read.one(caller, FILES, file_id)
+        except NotFound:
+            blobs.delete(bucket, key)  # the row was deleted while the file was on its way
+            return None
+        document = row.document
+        if document["status"] != "pending" or found is None:
+            return None
+        reason = _objection(bucket, key, document, found)
+        verdict = (
+            {"status": "rejected", "reason": reason} if reason else {"status": "ready", "object_version": found.get("VersionId")}
+        )
+        try:
+            settled = write.patch(caller, FILES, file_id, verdict, row.version)
+        except PreconditionFailed:
+            continue  # another delivery of the same event was faster: look again
+        if reason:
+            blobs.delete(bucket, key, found.get("VersionId"))
+        return settled
+
+
+def _announced(body: object) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise ValidationFailed("The body must be a JSON object", fields={"": "must be an object"})
+    allowed = ("filename", "size", "type", "sha256")
+    wrong = {name: "is not known here" for name in body if name not in allowed}
+    if isinstance(body.get("type"), str) and body["type"] not in magic.TYPES:
+        wrong["type"] = f"must be one of {', '.join(sorted(magic.TYPES))}"
+    if wrong:
+        raise ValidationFailed("This file cannot be uploaded", fields=wrong)
+    if isinstance(body.get("size"), int) and body["size"] > UPLOAD_BYTES:
+        raise TooLarge(
+            f"The file is {body['size']:,} bytes; {UPLOAD_BYTES:,} is the most", fields={"size": f"at most {UPLOAD_BYTES}"}
+        )
+    return body
+
+
+def _objection(bucket: str, key: str, document: dict[str, Any], found: dict[str, Any]) -> str | None:
+    if found["ContentLength"] != document["size"]:
+        return f"The file has {found['ContentLength']} bytes, {document['size']} were announced"
+    head = blobs.get(bucket, key, 0, min(_HEAD_BYTES, document["size"]) - 1)
+    if not magic.agrees(document["type"], head):
+        return f"The content is not {document['type']}"
+    if document["sha256"]:
+        digest = sha256()
+        for piece in blobs.stream(bucket, key):
+            digest.update(piece)
+        if digest.hexdigest() != document["sha256"]:
+            return "The SHA-256 of the file is another than the announced one"
+    return None
+
+
+def _shown(document: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if name != "object_version"}
+
+
+def _disposition(filename: str) -> str:
+    # RFC 6266 with RFC 8187: an ASCII fallback, and the true name percent-encoded.
+    plain = "".join(letter if letter.isascii() and letter not in '"\\%' else "_" for letter in filename)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"

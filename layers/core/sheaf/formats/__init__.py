@@ -1,0 +1,1 @@
+"""Rank 2: bytes to rows and rows to bytes. Pure streams."""

@@ -1,0 +1,36 @@
+"""What a file is, by its first bytes and not by its name."""
+
+_HEADS: dict[str, tuple[tuple[int, bytes], ...]] = {
+    "image/png": ((0, b"\x89PNG\r\n\x1a\n"),),
+    "image/jpeg": ((0, b"\xff\xd8\xff"),),
+    "image/gif": ((0, b"GIF87a"), (0, b"GIF89a")),
+    "application/pdf": ((0, b"%PDF-"),),
+    "application/zip": ((0, b"PK\x03\x04"), (0, b"PK\x05\x06")),
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ((0, b"PK\x03\x04"),),
+    "video/mp4": ((4, b"ftyp"),),
+}
+_TEXT = frozenset({"text/plain", "text/csv", "application/json"})
+
+TYPES = frozenset(_HEADS) | _TEXT | {"image/webp"}
+"""The types that can be recognised, and so uploaded."""
+
+
+def agrees(declared: str, head: bytes) -> bool:
+    """Whether a file that begins with `head` (4 KB are enough) can be of the declared type."""
+    if declared == "image/webp":
+        return head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+    if declared in _TEXT:
+        return _is_text(head) and (declared != "application/json" or head.lstrip()[:1] in (b"{", b"["))
+    return any(head[at : at + len(mark)] == mark for at, mark in _HEADS.get(declared, ()))
+
+
+def _is_text(head: bytes) -> bool:
+    if b"\0" in head or any(head[at : at + len(mark)] == mark for heads in _HEADS.values() for at, mark in heads):
+        return False
+    for cut in range(4):  # the head may end inside a character
+        try:
+            head[: len(head) - cut].decode()
+        except UnicodeDecodeError:
+            continue
+        return True
+    return False

@@ -1,0 +1,88 @@
+"""The job machine: queued → running → finalising → succeeded | failed, by conditional writes.
+
+A job is accepted by one put. The stream of Control starts it, so an accepted job cannot be forgotten between two calls.
+Its chunks carry the results; the counts are added up from them and so are true at any moment.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from sheaf.access.caller import Caller
+from sheaf.base import ids
+from sheaf.base.clock import iso, now_ms
+from sheaf.base.config import config
+from sheaf.base.errors import NotFound
+from sheaf.store import keys, queues, table
+from sheaf.store.table import ConditionFailed, Item
+
+Kind = Literal["bulk", "export"]
+Status = Literal["queued", "running", "finalising", "succeeded", "failed"]
+OUTCOMES = ("created", "updated", "deleted", "skipped", "failed")
+
+
+def accept(caller: Caller, kind: Kind, *, job_id: str, entity: str, chunks: int, total: int, plan: Item) -> Item:
+    """Put the job down as queued; from now on it will run. `plan` is what its worker needs to know."""
+    item: Item = {
+        "kind": kind,
+        "entity": entity,
+        "st": "queued",
+        "chunks": chunks,
+        "total": total,
+        "a": caller.principal,
+        "q": caller.request_id,
+        "at": iso(now_ms()),
+        **plan,
+    }
+    key = keys.job(caller, job_id)
+    table.put(config().control_table, key, item, condition="attribute_not_exists(#pk)")
+    return {"pk": key.pk, "sk": key.sk, **item}
+
+
+def new_id() -> str:
+    """An id for a job that is about to be accepted."""
+    return ids.new("job")
+
+
+def find(caller: Caller, job_id: str) -> Item:
+    """The job's row; raises NotFound."""
+    item = table.get(config().control_table, keys.job(caller, job_id)) if ids.is_id(job_id, "job") else None
+    if item is None:
+        raise NotFound(f"There is no job {job_id[:80]!r}")
+    return item
+
+
+def move(caller: Caller, job_id: str, before: tuple[Status, ...], after: Status, **also: str | int) -> bool:
+    """Change the status if it is one of `before`; False where it is not (someone else was faster)."""
+    states = {f"b{number}": status for number, status in enumerate(before)}
+    sets = "".join(f", #{name} = :{name}" for name in also)
+    allowed = ", ".join(f":{name}" for name in states)
+    try:
+        table.update(config().control_table, keys.job(caller, job_id), f"SET #st = :after{sets}",
+                     condition=f"#st IN ({allowed})", values={"after": after, **states, **also})  # fmt: skip
+    except ConditionFailed:
+        return False
+    return True
+
+
+def results(caller: Caller, job_id: str) -> Iterator[Item]:
+    """The chunks of a job that have begun, in order."""
+    return table.query(config().control_table, keys.chunk(caller, job_id, 0).pk)
+
+
+def counts(job: Item, chunks: Iterator[Item]) -> dict[str, int]:
+    """What has become of the rows so far."""
+    added = dict.fromkeys(OUTCOMES, 0)
+    for chunk in chunks:
+        for outcome in OUTCOMES:
+            added[outcome] += chunk.get(outcome, 0)
+    return {"total": job["total"], **added}
+
+
+def call_for(caller: Caller, job_id: str, numbers: range) -> None:
+    """Ask for these chunks to be worked on."""
+    queues.send(config().jobs_queue_url, [message(caller, job_id, number) for number in numbers])
+
+
+def message(caller: Caller, job_id: str, number: int) -> Mapping[str, Any]:
+    """The message that asks for one chunk."""
+    return {"tenant": caller.tenant, "job": job_id, "chunk": number, "requestId": caller.request_id}

@@ -1,0 +1,1 @@
+"""Rank 5: the only readers and writers of entity rows."""

@@ -1,0 +1,111 @@
+"""A change of a row and the event it is: made from the stream's images, stored once, told to whoever asks.
+
+The event's id is derived from (row, version), so a stream record that comes twice is still one event.
+"""
+
+from dataclasses import dataclass
+
+from pydantic_core import to_json
+
+from sheaf.base import ids
+from sheaf.base.clock import iso
+from sheaf.base.config import config
+from sheaf.store import keys, table
+from sheaf.store.keys import Scope
+from sheaf.store.table import Item
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change of one row. `tenant` makes it a scope; `data` and `before` are JSON documents."""
+
+    tenant: str
+    id: str
+    type: str  # task.created
+    row: str
+    sequence: int  # the row's version
+    previous: str | None  # the id of the event before it on the same row
+    at_ms: int
+    actor: str
+    request_id: str
+    data: str
+    before: str | None
+
+    def body(self) -> bytes:
+        """The event as it is sent."""
+        head = {
+            "id": self.id,
+            "type": self.type,
+            "createdAt": iso(self.at_ms),
+            "tenant": self.tenant,
+            "sequence": self.sequence,
+            "previousEventId": self.previous,
+        }
+        return to_json(head)[:-1] + b',"data":' + self.data.encode() + b"}"
+
+
+def from_images(new: Item | None, old: Item | None) -> Event | None:
+    """The event of a stream record of Records; None for one that is no change of a version.
+
+    A deletion is told by the row's arrival in the trash, which knows who did it, and not by its disappearance.
+    """
+    if new is None or (old is not None and old["v"] == new["v"]):
+        return None
+    if keys.is_trash(new["pk"]):
+        verb = "deleted"
+    elif keys.is_live_row(new["pk"]):
+        verb = "created" if new["v"] == 1 else "updated"
+    else:
+        return None
+    return Event(
+        tenant=keys.tenant_of(new["pk"]),
+        id=_event_id(new["sk"], new["v"], new["u"]),
+        type=f"{new['t']}.{verb}",
+        row=new["sk"],
+        sequence=new["v"],
+        previous=_event_id(new["sk"], new["v"] - 1, new["pu"]) if new.get("pu") else None,
+        at_ms=new["u"],
+        actor=new["a"],
+        request_id=new["q"],
+        data=new["d"],
+        before=old["d"] if old else None,
+    )
+
+
+def store(event: Event) -> None:
+    """Write the change row; the second time nothing happens."""
+    item = {
+        "id": event.id,
+        "ty": event.type,
+        "p": event.previous,
+        "u": event.at_ms,
+        "a": event.actor,
+        "q": event.request_id,
+        "d": event.data,
+        "b": event.before,
+    }
+    table.put_new(config().events_table, keys.change(event, event.row, event.sequence), item)
+
+
+def load(scope: Scope, row: str, sequence: int) -> Event | None:
+    """The stored event of one version of one row."""
+    item = table.get(config().events_table, keys.change(scope, row, sequence))
+    if item is None:
+        return None
+    return Event(
+        tenant=scope.tenant,
+        id=item["id"],
+        type=item["ty"],
+        row=row,
+        sequence=sequence,
+        previous=item.get("p"),
+        at_ms=item["u"],
+        actor=item["a"],
+        request_id=item["q"],
+        data=item["d"],
+        before=item.get("b"),
+    )
+
+
+def _event_id(row: str, version: int, at_ms: int) -> str:
+    return ids.derived("evt", at_ms, f"{row}:{version}")

@@ -1,0 +1,27 @@
+"""Reading one row, or several by id."""
+
+from collections.abc import Sequence
+
+from sheaf.access.caller import Caller
+from sheaf.base import ids
+from sheaf.base.config import config
+from sheaf.base.errors import NotFound
+from sheaf.entity.registry import EntityType
+from sheaf.records.rows import Row, from_item
+from sheaf.store import keys, table
+
+
+def one(caller: Caller, entity: EntityType, row_id: str) -> Row:
+    """The row with this id; raises NotFound."""
+    item = None
+    if ids.is_id(row_id, entity.prefix):
+        item = table.get(config().records_table, keys.record(caller, entity.path, row_id))
+    if item is None:
+        raise NotFound(f"There is no {entity.word} {row_id[:80]!r}")
+    return from_item(item)
+
+
+def ever_written(caller: Caller, entity: EntityType, row_ids: Sequence[str]) -> set[str]:
+    """Those of the ids that have a row or had one: a job that runs again must not write a row its owner has deleted."""
+    wanted = [make(caller, entity.path, row_id) for row_id in row_ids for make in (keys.record, keys.trash)]
+    return {key.sk for key in table.get_many(config().records_table, wanted)}

@@ -1,0 +1,148 @@
+"""Every key of every table and bucket is built here, and each begins with the tenant of a scope object.
+
+A scope is the caller of a request or the worker of a message: nothing takes a tenant id as text, so a key of
+another tenant cannot be written by mistake. The few look-ups that have no tenant yet live under `@`.
+"""
+
+from hashlib import sha256
+from typing import NamedTuple, Protocol
+
+
+class Scope(Protocol):
+    """Whatever carries a proven tenant."""
+
+    @property
+    def tenant(self) -> str:
+        """The tenant's id."""
+        ...
+
+
+class Key(NamedTuple):
+    """A primary key."""
+
+    pk: str
+    sk: str
+
+
+# Records
+
+
+def record(scope: Scope, path: str, row_id: str) -> Key:
+    """A live entity row. The `0` is the shard: room for partitions that one entity outgrows."""
+    return Key(f"{scope.tenant}#{path}#0", row_id)
+
+
+def trash(scope: Scope, path: str, row_id: str) -> Key:
+    """A deleted entity row."""
+    return Key(f"{scope.tenant}#{path}#trash", row_id)
+
+
+def index(scope: Scope, path: str, field: str, value: str) -> str:
+    """The partition of an index for one value of one field; a long value stands as its digest."""
+    text = value if len(value) <= 400 else f"sha256:{sha256(value.encode()).hexdigest()}"
+    return f"{scope.tenant}#{path}#{field}={text}"
+
+
+# Control
+
+
+def tenant(scope: Scope) -> Key:
+    """The tenant itself."""
+    return Key(f"{scope.tenant}#tenant", "tenant")
+
+
+def email(address: str) -> Key:
+    """The account of an e-mail address, in the whole installation."""
+    return Key(f"@email#{sha256(address.lower().encode()).hexdigest()}", "account")
+
+
+def webhook(scope: Scope, webhook_id: str) -> Key:
+    """A webhook endpoint."""
+    return Key(f"{scope.tenant}#webhook", webhook_id)
+
+
+def job(scope: Scope, job_id: str) -> Key:
+    """A job."""
+    return Key(f"{scope.tenant}#job", job_id)
+
+
+def chunk(scope: Scope, job_id: str, number: int) -> Key:
+    """One chunk or step of a job."""
+    return Key(f"{scope.tenant}#job#{job_id}", f"{number:06d}")
+
+
+# Events
+
+
+def change(scope: Scope, row_id: str, version: int) -> Key:
+    """The change that made `version` of a row."""
+    return Key(f"{scope.tenant}#change#{row_id}", f"{version:012d}")
+
+
+def delivery(scope: Scope, webhook_id: str, event_id: str) -> Key:
+    """The state of one event on its way to one webhook."""
+    return Key(f"{scope.tenant}#delivery#{webhook_id}", event_id)
+
+
+def attempt(scope: Scope, webhook_id: str, attempt_id: str) -> Key:
+    """One attempt to deliver."""
+    return Key(f"{scope.tenant}#attempt#{webhook_id}", attempt_id)
+
+
+# Limits
+
+
+def principal(scope: Scope, principal_id: str) -> Key:
+    """A user's or an API key's status, role, sessions and rate-limit window."""
+    return Key(f"{scope.tenant}#principal", principal_id)
+
+
+def address(route: str, source_ip: str) -> Key:
+    """The rate-limit window of a source address on a public route."""
+    return Key(f"@address#{source_ip}", route)
+
+
+# Buckets
+
+
+def upload_object(scope: Scope, file_id: str) -> str:
+    """The object of an upload."""
+    return f"{scope.tenant}/uploads/{file_id}"
+
+
+def job_object(scope: Scope, job_id: str, name: str) -> str:
+    """A file of a job: its input, its result, its errors."""
+    return f"{scope.tenant}/jobs/{job_id}/{name}"
+
+
+# And back: what a record of a stream or a bucket says of itself
+
+
+def tenant_of(text: str) -> str:
+    """The tenant of a partition key or an object key that this module built."""
+    return text.replace("/", "#").split("#", 1)[0]
+
+
+def is_live_row(pk: str) -> bool:
+    """Whether a partition of Records holds live rows."""
+    return pk.endswith("#0")
+
+
+def is_trash(pk: str) -> bool:
+    """Whether a partition of Records holds deleted rows."""
+    return pk.endswith("#trash")
+
+
+def is_job(pk: str) -> bool:
+    """Whether a partition of Control holds jobs."""
+    return pk.endswith("#job")
+
+
+def path_of(pk: str) -> str:
+    """The entity path of a partition of Records."""
+    return pk.split("#")[1]
+
+
+def name_of(object_key: str) -> str:
+    """The last part of an object key: the file id of an upload."""
+    return object_key.rsplit("/", 1)[-1]

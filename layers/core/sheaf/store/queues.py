@@ -1,0 +1,26 @@
+"""Small verbs over SQS: JSON messages, no message lost unnoticed."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic_core import to_json
+
+from sheaf.store.aws import client
+
+Message = Mapping[str, Any]
+
+
+class SendFailed(Exception):
+    """SQS refused some messages of a batch."""
+
+
+def send(queue_url: str, messages: Sequence[Message], *, delay: int = 0) -> None:
+    """Send all messages (ten a call), visible after `delay` seconds (0–900); raises SendFailed unless all are taken."""
+    for start in range(0, len(messages), 10):
+        entries = [
+            {"Id": str(number), "MessageBody": to_json(message).decode(), "DelaySeconds": delay}
+            for number, message in enumerate(messages[start : start + 10])
+        ]
+        answer = client("sqs").send_message_batch(QueueUrl=queue_url, Entries=entries)
+        if failed := answer.get("Failed"):
+            raise SendFailed(f"{len(failed)} of {len(entries)} messages were refused: {failed[0].get('Code')}")
