@@ -48,6 +48,6 @@ def field(default: Any = PydanticUndefined, *, index: bool = False, **rules: Unp
     `default`: left out makes the field required. `index=True`: lists can be filtered by it (at most three a class).
     """
     # Field's overloads list every combination of defaults apart; `Rules` holds what all of them take.
-    return Field(  # type: ignore[call-overload, no-any-return]
+    return Field(  # type: ignore[call-overload]
         default, json_schema_extra={INDEX_MARK: True} if index else None, **rules
     )

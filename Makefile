@@ -1,0 +1,38 @@
+# Every command sets up what it needs; Python >= 3.11 with venv, git and make are all that must be there.
+PYTHON ?= python3
+PORT ?= 4566
+PART ?=
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run up down check test soak lock clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+setup: ## make the environments (done by every other command)
+	@$(PYTHON) scripts/setup.py
+
+run: setup ## start, deploy, seed, tour; stays until Ctrl-C (PORT=4566)
+	@$(BIN)/python scripts/stack.py run --port $(PORT)
+
+up: setup ## the same stack in the background, without the tour
+	@$(BIN)/python scripts/stack.py up --port $(PORT)
+
+down: ## stop what `make up` started
+	@$(BIN)/python scripts/stack.py down --port $(PORT)
+
+check: setup ## ruff, mypy, cfn-lint, sam validate
+	@$(BIN)/python scripts/check.py
+
+test: check ## check, then every test, end to end on a stack of its own
+	@$(BIN)/python -m pytest --cov --cov-report=term tests
+
+soak: setup ## the full-size figures: PART=bulk|chaos|delivery
+	@$(BIN)/python -m pytest -m soak -s -o addopts="-q --tb=short -p no:cacheprovider" tests $(if $(PART),-k $(PART),)
+
+lock: setup ## resolve the requirements anew, with hashes
+	@$(BIN)/python scripts/lock.py
+
+clean: down ## remove everything that was made here
+	rm -rf .venv .tools .local .aws-sam

@@ -1,0 +1,63 @@
+"""Make tenants directly in the tables of a stack, with the rights of whoever runs it: the first ones of an installation.
+
+`tenant.py --name Acme --tier pro --domain acme.example` prints the tenant with its API key and passwords, once.
+`tenant.py --demo FILE` makes the demo tenants of a local stack, unless FILE holds them already.
+The environment is that of a function (`SHEAF_…`, see sheaf/base/config.py).
+"""
+
+import argparse
+import json
+import secrets
+from pathlib import Path
+from typing import Any
+
+from sheaf.access import accounts
+from sheaf.access.caller import Caller, Role
+from sheaf.access.limits import PER_WINDOW, Tier
+from sheaf.entity.registry import find
+from sheaf.records import write
+
+DEMO: tuple[tuple[str, Tier], ...] = (("Acme", "enterprise"), ("Globex", "pro"), ("Initech", "free"))
+
+
+def make(name: str, tier: Tier, domain: str) -> dict[str, Any]:
+    """One tenant with an API key, an admin and a member; the secrets are shown here and nowhere else."""
+    setup = accounts.create_tenant(name, tier)
+    return {
+        "id": setup.tenant,
+        "name": name,
+        "tier": tier,
+        "api_key": accounts.create_api_key(setup, "admin"),
+        "admin": person(setup, f"admin@{domain}", f"{name} Admin", "admin"),
+        "member": person(setup, f"member@{domain}", f"{name} Member", "user"),
+    }
+
+
+def person(setup: Caller, email: str, name: str, role: Role) -> dict[str, str]:
+    """One user: the profile row and its credentials."""
+    password = secrets.token_urlsafe(12)
+    row = write.create(setup, find("users"), {"name": name, "email": email, "role": role})
+    accounts.create_account(setup, row.id, name=name, email=email, password=password, role=role)
+    return {"email": email, "password": password}
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--demo", type=Path)
+    parser.add_argument("--name")
+    parser.add_argument("--tier", choices=sorted(PER_WINDOW), default="pro")
+    parser.add_argument("--domain", help="the admin is admin@DOMAIN, the member member@DOMAIN")
+    asked = parser.parse_args()
+    if asked.demo:
+        if not asked.demo.exists():
+            tenants = [make(name, tier, f"{name.lower()}.example") for name, tier in DEMO]
+            asked.demo.write_text(json.dumps(tenants))
+    elif asked.name and asked.domain:
+        print(json.dumps(make(asked.name, asked.tier, asked.domain), indent=2))
+    else:
+        parser.error("say --name and --domain, or --demo")
+
+
+if __name__ == "__main__":
+    main()
