@@ -20,13 +20,14 @@ def new(prefix: str, at_ms: int | None = None) -> str:
     return _build(prefix, now_ms() if at_ms is None else at_ms, secrets.randbits(74))
 
 
-def derived(prefix: str, at_ms: int, seed: str, index: int = 0) -> str:
-    """The one id of (`seed`, `index`) at `at_ms`: the same input gives the same id, whoever computes it.
+def derived(prefix: str, at_ms: int, seed: str) -> str:
+    """The one id of `seed` at `at_ms`: the same input gives the same id, whoever computes it."""
+    return _build(prefix, at_ms, _digest(seed, 74))
 
-    Ids of one seed and time sort by `index` (0 to 2³²-1).
-    """
-    tail = int.from_bytes(sha256(f"{seed}\0{index}".encode()).digest()[:6], "big") & ((1 << 42) - 1)
-    return _build(prefix, at_ms, (index << 42) | tail)
+
+def numbered(prefix: str, at_ms: int, seed: str, index: int) -> str:
+    """The one id of item `index` (0 to 2³²-1) of `seed`; ids of one seed and time sort by `index`."""
+    return _build(prefix, at_ms, index << 42 | _digest(f"{seed}\0{index}", 42))
 
 
 def is_id(text: str, prefix: str) -> bool:
@@ -41,6 +42,10 @@ def time_of(typeid: str) -> int:
     for letter in typeid[-26:]:
         number = number << 5 | _VALUES[letter]
     return number >> 80
+
+
+def _digest(seed: str, bits: int) -> int:
+    return int.from_bytes(sha256(seed.encode()).digest()[:10], "big") & ((1 << bits) - 1)
 
 
 def _build(prefix: str, at_ms: int, low74: int) -> str:

@@ -2,4 +2,4 @@
 
 from aws_lambda_powertools.logging import Logger
 
-log = Logger(service="sheaf", use_rfc3339=True, utc=True, log_uncaught_exceptions=False)
+log = Logger(service="sheaf", use_rfc3339=True, utc=True, log_uncaught_exceptions=False, serialize_stacktrace=False)

@@ -125,7 +125,7 @@ class BulkWork:
         data = blobs.get(config().jobs_bucket, keys.job_object(task.caller, job_id, "input.ndjson"),
                          edges[task.number], edges[task.number + 1] - 1)  # fmt: skip
         numbered = list(enumerate(ndjson.load(data), task.number * CHUNK_ROWS))
-        row_ids = {index: ids.derived(entity.prefix, ids.time_of(job_id), job_id, index) for index, _ in numbered}
+        row_ids = {index: ids.numbered(entity.prefix, ids.time_of(job_id), job_id, index) for index, _ in numbered}
         written = read.ever_written(task.caller, entity, list(row_ids.values())) if task.again else set()
 
         def create(index: int, item: Any) -> Row:
