@@ -161,7 +161,8 @@ class Tour:
         while True:
             job: dict[str, Any] = self.client.get(f"/v1/jobs/{job_id}").data
             counts = job["counts"]
-            line = f"  {job['status']}: {counts['created']:,} created, {counts['failed']:,} failed of {counts['total']:,}"
+            done = f"{counts['created']:,} created, {counts['failed']:,} failed of " if job["type"] == "bulk" else ""
+            line = f"  {job['status']}: {done}{counts['total']:,} rows"
             if line != last:
                 print(line, flush=True)
             if job["status"] in ("succeeded", "failed"):
@@ -188,7 +189,7 @@ def show(method: str, path: str, body: Any, answer: Answer, hide: str = "") -> N
     """A call and its answer, cut to what fits a terminal."""
     sent = f"  ← {body if isinstance(body, str) else json.dumps(body)}" if body is not None else ""
     data = dict(answer.json) if answer.body else {}
-    if hide and isinstance(data.get("data"), dict):
+    if isinstance(data.get("data"), dict) and hide in data["data"]:
         data["data"] = {**data["data"], hide: "…"}
     text = json.dumps({name: value for name, value in data.items() if name not in ("requestId", "timestamp", "docUrl")})
     print(f"  {method} {path}{sent}\n  → {answer.status} {text[:400]}{'…' if len(text) > 400 else ''}", flush=True)

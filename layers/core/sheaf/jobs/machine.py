@@ -72,10 +72,13 @@ def results(caller: Caller, job_id: str) -> Iterator[Item]:
 def counts(job: Item, chunks: Iterator[Item]) -> dict[str, int]:
     """What has become of the rows so far."""
     added = dict.fromkeys(OUTCOMES, 0)
+    read = 0
     for chunk in chunks:
+        read += chunk.get("rows", 0)
         for outcome in OUTCOMES:
             added[outcome] += chunk.get(outcome, 0)
-    return {"total": job["total"], **added}
+    # An export learns its total on the way: the rows it has read so far.
+    return {"total": max(job["total"], read), **added}
 
 
 def call_for(caller: Caller, job_id: str, numbers: range) -> None:

@@ -1,0 +1,241 @@
+"""A whole Sheaf in one process: tables, queues and buckets as the template declares them (on moto), every function
+behind its real event, and a plumber that carries stream records and messages from one to the next.
+
+What moto cannot show (atomicity under threads, policies, the gateway itself) the e2e tests show on the deployed stack.
+"""
+
+import base64
+import importlib.util
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import template
+from moto import mock_aws
+from moto.dynamodb.models import dynamodb_backends
+
+from sheaf.access import accounts, guard
+from sheaf.access.caller import Caller, Role
+from sheaf.access.limits import Tier
+from sheaf.base.config import config
+from sheaf.base.ids import new
+from sheaf.entity.registry import find
+from sheaf.records import write
+from sheaf.store import aws, secrets
+
+QUEUES = ("JobsQueue", "DeliveriesQueue", "ChangesAsideQueue", "DeliveriesDeadQueue")
+TABLES = ("RecordsTable", "ControlTable", "EventsTable", "LimitsTable")
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "SHEAF_STAGE": "local",
+    **{f"SHEAF_{name[:-5].upper()}_TABLE": name for name in TABLES},
+    "SHEAF_JOBS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/JobsQueue",
+    "SHEAF_DELIVERIES_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/DeliveriesQueue",
+    "SHEAF_DELIVERIES_DEAD_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/DeliveriesDeadQueue",
+    "SHEAF_CHANGES_ASIDE_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/ChangesAsideQueue",
+    "SHEAF_UPLOADS_BUCKET": "uploads",
+    "SHEAF_JOBS_BUCKET": "jobs",
+    "SHEAF_SIGNING_SECRET_ARN": "signing",
+    "SHEAF_WEBHOOK_LOOPBACK": "true",
+    "SHEAF_WEBHOOK_RETRY_SECONDS": "0,0,0",
+    "SHEAF_DOCS_URL": "docs/errors.md",
+    "POWERTOOLS_LOG_LEVEL": "CRITICAL",
+}
+CONTEXT = SimpleNamespace(aws_request_id="00000000-0000-0000-0000-000000000000", function_name="test")
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+    @property
+    def data(self) -> Any:
+        return self.json["data"]
+
+
+@dataclass(frozen=True)
+class Tenant:
+    id: str
+    key: str
+    setup: Caller
+
+
+_modules: dict[str, ModuleType] = {}
+
+
+def function(folder: str) -> ModuleType:
+    """The app.py of a function, imported once under a name of its own."""
+    if folder not in _modules:
+        spec = importlib.util.spec_from_file_location(f"function_{folder}", template.ROOT / "functions" / folder / "app.py")
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        _modules[folder] = module
+    return _modules[folder]
+
+
+def event(name: str) -> dict[str, Any]:
+    """One of events/*.json."""
+    found: dict[str, Any] = json.loads((template.ROOT / "events" / f"{name}.json").read_text())
+    return found
+
+
+class World:
+    """The parts and the ways between them."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, int] = {}
+        for name in TABLES:
+            self._make_table(name)
+        sqs, s3 = aws.client("sqs"), aws.client("s3")
+        for queue in QUEUES:
+            # Visible again at once, so that a failed message comes back without waiting.
+            sqs.create_queue(QueueName=queue, Attributes={"VisibilityTimeout": "0"})
+        for bucket in ("uploads", "jobs"):
+            s3.create_bucket(Bucket=bucket)
+            s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        aws.client("secretsmanager").create_secret(Name="signing", SecretString=json.dumps({"kid": "1", "key": "k" * 64}))
+
+    def tenant(self, name: str = "Acme", tier: Tier = "enterprise", role: Role = "admin") -> Tenant:
+        setup = accounts.create_tenant(name, tier)
+        return Tenant(setup.tenant, accounts.create_api_key(setup, role), setup)
+
+    def key(self, tenant: Tenant, role: Role) -> str:
+        return accounts.create_api_key(tenant.setup, role)
+
+    def user(self, tenant: Tenant, email: str, role: Role = "user", password: str = "correct horse battery") -> str:
+        row = write.create(tenant.setup, find("users"), {"name": "Ann", "email": email, "role": role})
+        accounts.create_account(tenant.setup, row.id, name="Ann", email=email, password=password, role=role)
+        return row.id
+
+    def http(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        source_ip: str = "192.0.2.10",
+        base64_body: bool = False,
+    ) -> Answer:
+        """One request through the route that the template has for it, in the shape of events/records.create.json."""
+        path, _, query = path.partition("?")
+        resource, folder, parameters = template.route_of(path)
+        sent = event("records.create")
+        values: dict[str, list[str]] = {}
+        for pair in filter(None, query.split("&")):
+            values.setdefault(pair.split("=")[0], []).append(pair.partition("=")[2])
+        raw = body if isinstance(body, str) or body is None else json.dumps(body)
+        sent_headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {}), **(headers or {})}
+        sent |= {
+            "resource": resource,
+            "path": path,
+            "httpMethod": method,
+            "headers": sent_headers,
+            "multiValueHeaders": {name: [value] for name, value in sent_headers.items()},
+            "pathParameters": parameters or None,
+            "queryStringParameters": {name: many[-1] for name, many in values.items()} or None,
+            "multiValueQueryStringParameters": values or None,
+            "body": base64.b64encode(raw.encode()).decode() if raw and base64_body else raw,
+            "isBase64Encoded": base64_body,
+        }
+        sent["requestContext"] |= {"identity": {"sourceIp": source_ip}, "requestId": new("req")}
+        answer = function(folder).handler(sent, CONTEXT)
+        merged = {**{k: v[0] for k, v in answer.get("multiValueHeaders", {}).items()}, **answer.get("headers", {})}
+        return Answer(answer["statusCode"], merged, answer.get("body") or "")
+
+    # ---- the plumber ----
+
+    def changes(self) -> list[dict[str, Any]]:
+        """The stream records since the last look, Records before Control."""
+        found = []
+        for name in TABLES[:2]:
+            # moto keeps the records but does not serve the streams API at this endpoint: they are read from its shard.
+            table = dynamodb_backends["123456789012"]["us-east-1"].get_table(name)
+            for record in table.stream_shard.items[self._read.get(name, 0) :]:
+                self._read[name] = self._read.get(name, 0) + 1
+                shown = json.loads(json.dumps(record.to_json(), default=str))
+                found.append({**shown, "eventSourceARN": f"{table.table_arn}/stream/now"})
+        return found
+
+    def messages(self, queue: str) -> list[dict[str, Any]]:
+        """What is visible in a queue, as Lambda would hand it on; it stays there until `done`."""
+        answer = aws.client("sqs").receive_message(QueueUrl=self.url(queue), MaxNumberOfMessages=10, AttributeNames=["All"])
+        return [
+            {"messageId": m["MessageId"], "receiptHandle": m["ReceiptHandle"], "body": m["Body"], "attributes": m["Attributes"],
+             "eventSource": "aws:sqs"}
+            for m in answer.get("Messages", [])
+        ]  # fmt: skip
+
+    def done(self, queue: str, record: Mapping[str, Any]) -> None:
+        aws.client("sqs").delete_message(QueueUrl=self.url(queue), ReceiptHandle=record["receiptHandle"])
+
+    def url(self, queue: str) -> str:
+        return f"https://sqs.us-east-1.amazonaws.com/123456789012/{queue}"
+
+    def settle(self, rounds: int = 200) -> None:
+        """Carry everything to its end, as the event source mappings would."""
+        consumers = {"JobsQueue": "on_job", "DeliveriesQueue": "on_delivery", "ChangesAsideQueue": "on_change"}
+        for _ in range(rounds):
+            moved = False
+            if records := self.changes():
+                moved = True
+                assert function("on_change").handler({"Records": records}, CONTEXT) == {"batchItemFailures": []}
+            for queue, folder in consumers.items():
+                for record in self.messages(queue):
+                    moved = True
+                    answer = function(folder).handler({"Records": [record]}, CONTEXT)
+                    if not answer["batchItemFailures"]:
+                        self.done(queue, record)
+            if not moved:
+                return
+        raise AssertionError("the world does not come to rest")
+
+    def arrive(self, tenant: Tenant, file_id: str, content: bytes) -> None:
+        """Put a file where its upload form would, and tell on_upload."""
+        key = f"{tenant.id}/uploads/{file_id}"
+        aws.client("s3").put_object(Bucket="uploads", Key=key, Body=content)
+        self.tell_upload(tenant, file_id)
+
+    def tell_upload(self, tenant: Tenant, file_id: str) -> None:
+        sent = event("on_upload.arrived")
+        sent["Records"][0]["s3"]["object"]["key"] = f"{tenant.id}/uploads/{file_id}"
+        function("on_upload").handler(sent, CONTEXT)
+
+    def _make_table(self, name: str) -> None:
+        declared = template.resources("AWS::DynamoDB::Table")[name]
+        stream = declared.get("StreamSpecification")
+        aws.client("dynamodb").create_table(
+            TableName=name,
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=declared["KeySchema"],
+            AttributeDefinitions=declared["AttributeDefinitions"],
+            **({"GlobalSecondaryIndexes": declared["GlobalSecondaryIndexes"]} if "GlobalSecondaryIndexes" in declared else {}),
+            **({"StreamSpecification": {"StreamEnabled": True, **stream}} if stream else {}),
+        )
+
+
+@contextmanager
+def a_world() -> Iterator[World]:
+    """A fresh world; whatever the process kept of an earlier one is forgotten."""
+    os.environ.update(ENVIRONMENT)
+    os.environ.pop("AWS_ENDPOINT_URL", None)
+    for forget in (aws.client.cache_clear, aws._session.cache_clear, secrets.signing_secret.cache_clear, config.cache_clear, guard._tenants.clear):
+        forget()
+    with mock_aws():
+        yield World()
+
