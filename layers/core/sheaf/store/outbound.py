@@ -140,10 +140,10 @@ def _bounded(answer: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
 
 def _reason(error: urllib3.exceptions.HTTPError) -> str:
     match error:
+        case urllib3.exceptions.NewConnectionError():  # a kind of TimeoutError to urllib3, so it comes first
+            return "the connection was refused"
         case urllib3.exceptions.TimeoutError():
             return f"no answer within {WEBHOOK_TIMEOUT_SECONDS} s"
         case urllib3.exceptions.SSLError():
             return "the TLS handshake failed"
-        case urllib3.exceptions.NewConnectionError():
-            return "the connection was refused"
     return "the connection broke"
