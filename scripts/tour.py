@@ -119,7 +119,9 @@ class Tour:
         check(answer.status == 202, "the job must be accepted")
         job = self.wait(answer.data["id"])
         counts = job["counts"]
-        check(job["status"] == "succeeded" and counts["created"] == ROWS and counts["failed"] == 0, "every contact must be created")
+        check(
+            job["status"] == "succeeded" and counts["created"] == ROWS and counts["failed"] == 0, "every contact must be created"
+        )
 
     def export(self) -> None:
         heading("Export the contacts as CSV")
@@ -171,7 +173,14 @@ class Tour:
             time.sleep(0.1)
 
     def step(
-        self, method: str, path: str, body: Any = None, *, expect: int = 200, hide: str = "", headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        expect: int = 200,
+        hide: str = "",
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """One call as the tenant, printed, its status checked."""
         answer = self.client.call(method, path, body, headers)

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import template
 from moto import mock_aws
 from moto.dynamodb.models import dynamodb_backends
 
+import template
 from sheaf.access import accounts, guard
 from sheaf.access.caller import Caller, Role
 from sheaf.access.limits import Tier
@@ -140,7 +140,11 @@ class World:
         for pair in filter(None, query.split("&")):
             values.setdefault(pair.split("=")[0], []).append(pair.partition("=")[2])
         raw = body if isinstance(body, str) or body is None else json.dumps(body)
-        sent_headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {}), **(headers or {})}
+        sent_headers = {
+            "Content-Type": "application/json",
+            **({"Authorization": f"Bearer {key}"} if key else {}),
+            **(headers or {}),
+        }
         sent |= {
             "resource": resource,
             "path": path,
@@ -234,8 +238,13 @@ def a_world() -> Iterator[World]:
     """A fresh world; whatever the process kept of an earlier one is forgotten."""
     os.environ.update(ENVIRONMENT)
     os.environ.pop("AWS_ENDPOINT_URL", None)
-    for forget in (aws.client.cache_clear, aws._session.cache_clear, secrets.signing_secret.cache_clear, config.cache_clear, guard._tenants.clear):
+    for forget in (
+        aws.client.cache_clear,
+        aws._session.cache_clear,
+        secrets.signing_secret.cache_clear,
+        config.cache_clear,
+        guard._tenants.clear,
+    ):
         forget()
     with mock_aws():
         yield World()
-

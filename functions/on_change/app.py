@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from sheaf.access.caller import worker
-from sheaf.base.config import config
 from sheaf.edge import consume
+from sheaf.edge.start import start
 from sheaf.features.webhooks import deliveries
 from sheaf.jobs import runner
 from sheaf.records import events
 from sheaf.store import keys, queues, table
 
-settings = config()
+settings = start()
 
 
 def handler(event: dict[str, Any], context: Any) -> consume.Failures:

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from sheaf.access.caller import worker
-from sheaf.base.config import config
 from sheaf.edge import consume
+from sheaf.edge.start import start
 from sheaf.features.webhooks import deliveries
 
-config()
+start()
 
 
 def handler(event: dict[str, Any], context: Any) -> consume.Failures:

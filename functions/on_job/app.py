@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from sheaf.access.caller import worker
-from sheaf.base.config import config
 from sheaf.edge import consume
+from sheaf.edge.start import start
 from sheaf.features.bulk import BulkWork
 from sheaf.features.export import ExportWork
 from sheaf.jobs import machine, runner
 from sheaf.jobs.chunks import Busy
 
-config()
+start()
 WORK: Mapping[str, runner.Work] = {"bulk": BulkWork(), "export": ExportWork()}
 LAST_TRY = 5  # the queue's maxReceiveCount: after it the message goes to the dead-letter queue
 

@@ -3,13 +3,13 @@
 from typing import Any
 
 from sheaf.access.caller import worker
-from sheaf.base.config import config
 from sheaf.base.log import log
 from sheaf.edge import consume
+from sheaf.edge.start import start
 from sheaf.features import uploads
 from sheaf.store import keys
 
-config()
+start()
 
 
 def handler(event: dict[str, Any], context: Any) -> None:

@@ -5,8 +5,8 @@ import json
 
 import jwt
 import pytest
-import world
 
+import world
 from sheaf.access import tokens
 from sheaf.base import clock
 from sheaf.base.config import config
@@ -38,7 +38,9 @@ def test_a_wrong_pair_says_nothing_about_the_account(sheaf: world.World, acme: w
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-@pytest.mark.parametrize("body", [{}, [], {"email": 5, "password": []}, {"email": "a@b.example"}, {"email": "x" * 300, "password": "y"}])
+@pytest.mark.parametrize(
+    "body", [{}, [], {"email": 5, "password": []}, {"email": "a@b.example"}, {"email": "x" * 300, "password": "y"}]
+)
 def test_a_malformed_login_names_the_fields(sheaf: world.World, body: object) -> None:
     answer = sheaf.http("POST", "/v1/auth/login", body)
     assert answer.status == 422 and set(answer.json["errors"]) <= {"email", "password"}
@@ -89,7 +91,9 @@ def forged(sheaf: world.World, acme: world.Tenant) -> dict[str, str]:
     claims = jwt.decode(good, options={"verify_signature": False})
     key, head = signing_secret().derived("access-token"), {"kid": "1", "typ": "at+jwt"}
 
-    def signed(change: dict[str, object], headers: dict[str, str] | None = None, secret: bytes = key, algorithm: str = "HS256") -> str:
+    def signed(
+        change: dict[str, object], headers: dict[str, str] | None = None, secret: bytes = key, algorithm: str = "HS256"
+    ) -> str:
         payload = {name: value for name, value in {**claims, **change}.items() if value is not None}
         return jwt.encode(payload, secret, algorithm, headers={**head, **(headers or {})})
 
@@ -147,7 +151,9 @@ def test_the_header_name_has_no_case(sheaf: world.World, acme: world.Tenant) -> 
     assert sheaf.http("GET", "/v1/tasks", headers={"aUTHORIZATION": f"bearer {acme.key}"}).status == 200
 
 
-def test_a_suspended_principal_and_an_ended_session_are_refused_at_the_next_request(sheaf: world.World, acme: world.Tenant) -> None:
+def test_a_suspended_principal_and_an_ended_session_are_refused_at_the_next_request(
+    sheaf: world.World, acme: world.Tenant
+) -> None:
     user = sheaf.user(acme, "ann@acme.example")
     token = login(sheaf, "ann@acme.example").data["token"]
     other = login(sheaf, "ann@acme.example").data["token"]

@@ -7,21 +7,25 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
-import world
 
+import world
 from sheaf.features import bulk, export
 from sheaf.store import aws
 
 
 def stored(name: str, url: str) -> bytes:
-    key = url.split("?")[0].split("/jobs/", 1)[1]
+    key = url.split("?", maxsplit=1)[0].split("/jobs/", 1)[1]
     assert key.endswith(name)
     return aws.client("s3").get_object(Bucket="jobs", Key=key)["Body"].read()
 
 
 # contract: 2, 3, 5
 def test_the_first_seeds_example(sheaf: world.World, acme: world.Tenant) -> None:
-    items = [{"title": "Task 1", "status": "todo"}, {"title": "Task 2", "status": "in_progress"}, {"title": "Task 3", "status": "lost"}]
+    items = [
+        {"title": "Task 1", "status": "todo"},
+        {"title": "Task 2", "status": "in_progress"},
+        {"title": "Task 3", "status": "lost"},
+    ]
     body = {"items": items, "options": {"skipInvalid": True, "returnFailures": True}}
     answer = sheaf.http("POST", "/v1/import/tasks", body, key=acme.key)
     data = answer.data
@@ -156,7 +160,9 @@ def test_a_malformed_export_names_the_field(sheaf: world.World, acme: world.Tena
 
 def test_an_export_can_be_filtered(sheaf: world.World, acme: world.Tenant) -> None:
     sheaf.http("POST", "/v1/tasks/bulk", [{"title": "a", "status": "completed"}, {"title": "b"}], key=acme.key)
-    job = sheaf.http("POST", "/v1/tasks/export", {"format": "csv", "filter": {"status": "completed"}, "fields": ["title"]}, key=acme.key)
+    job = sheaf.http(
+        "POST", "/v1/tasks/export", {"format": "csv", "filter": {"status": "completed"}, "fields": ["title"]}, key=acme.key
+    )
     sheaf.settle()
     shown = sheaf.http("GET", f"/v1/jobs/{job.data['id']}", key=acme.key).data
     assert stored("tasks.csv", shown["result"]["url"]) == b"title\r\na\r\n"

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 import world
 
 
@@ -40,7 +41,7 @@ ATTEMPTS: list[tuple[str, str, Any]] = [
 def test_an_id_of_another_tenant_answers_like_a_missing_one(
     sheaf: world.World, acme: world.Tenant, theirs: dict[str, str], method: str, path: str, body: Any
 ) -> None:
-    kind = path.split("{")[1].split("}")[0]
+    kind = path.split("{")[1].split("}", maxsplit=1)[0]
     foreign = theirs[kind]
     missing = foreign[:-1] + ("a" if foreign[-1] != "a" else "b")
     answers = [sheaf.http(method, path.format(**{**theirs, kind: each}), body, key=acme.key) for each in (foreign, missing)]
@@ -70,7 +71,9 @@ def test_lists_filters_exports_and_cursors_hold_only_what_is_ours(
     assert [user["email"] for user in sheaf.http("GET", "/v1/users", key=acme.key).data] == []
     garbage = sheaf.http("GET", "/v1/tasks?limit=1&cursor=" + "A" * 60, key=acme.key)
     foreign = sheaf.http("GET", f"/v1/tasks?limit=1&cursor={theirs['cursor']}", key=acme.key)
-    assert (foreign.status, foreign.json["message"]) == (garbage.status, garbage.json["message"]) == (400, garbage.json["message"])
+    assert (
+        (foreign.status, foreign.json["message"]) == (garbage.status, garbage.json["message"]) == (400, garbage.json["message"])
+    )
     job = sheaf.http("POST", "/v1/tasks/export", {"format": "csv"}, key=acme.key).data["id"]
     sheaf.settle()
     assert sheaf.http("GET", f"/v1/jobs/{job}", key=acme.key).data["result"]["rows"] == 0

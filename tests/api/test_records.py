@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 import world
 
 
@@ -48,7 +49,12 @@ WRONG: list[tuple[str, Any, int, dict[str, str] | None]] = [
     ("enum", {"title": "x", "status": "done"}, 422, {"status": "todo"}),
     ("kind", {"title": 5}, 422, {"title": "string"}),
     ("unknown", {"title": "x", "owner": "me"}, 422, {"owner": "is not a field of Task"}),
-    ("server's", {"title": "x", "id": "tsk_1", "version": 9, "createdAt": "x"}, 422, {"id": "set by the server", "version": "set by"}),
+    (
+        "server's",
+        {"title": "x", "id": "tsk_1", "version": 9, "createdAt": "x"},
+        422,
+        {"id": "set by the server", "version": "set by"},
+    ),
     ("two", {"title": "", "priority": "no"}, 422, {"title": "", "priority": ""}),
     ("array", [], 422, {"": "object"}),
     ("text", '"x"', 422, {"": "object"}),
@@ -65,7 +71,9 @@ WRONG: list[tuple[str, Any, int, dict[str, str] | None]] = [
 
 
 @pytest.mark.parametrize(("body", "status", "errors"), [case[1:] for case in WRONG], ids=[case[0] for case in WRONG])
-def test_a_body_gets_its_status_and_its_fields(sheaf: world.World, acme: world.Tenant, body: Any, status: int, errors: dict[str, str] | None) -> None:
+def test_a_body_gets_its_status_and_its_fields(
+    sheaf: world.World, acme: world.Tenant, body: Any, status: int, errors: dict[str, str] | None
+) -> None:
     answer = sheaf.http("POST", "/v1/tasks", body, key=acme.key)
     assert answer.status == status, answer.text
     for field, text in (errors or {}).items():
@@ -122,7 +130,11 @@ def test_a_cursor_of_another_list_is_refused(sheaf: world.World, acme: world.Ten
     for n in range(3):
         create(sheaf, acme, title=str(n))
     cursor = sheaf.http("GET", "/v1/tasks?limit=1", key=acme.key).json["meta"]["nextCursor"]
-    for path in (f"/v1/projects?cursor={cursor}", f"/v1/tasks?status=todo&cursor={cursor}", f"/v1/tasks?cursor={cursor[:-6]}AAAAAA"):
+    for path in (
+        f"/v1/projects?cursor={cursor}",
+        f"/v1/tasks?status=todo&cursor={cursor}",
+        f"/v1/tasks?cursor={cursor[:-6]}AAAAAA",
+    ):
         answer = sheaf.http("GET", path, key=acme.key)
         assert (answer.status, answer.json["code"]) == (400, "invalid_cursor")
 
@@ -139,7 +151,9 @@ def test_a_cursor_of_another_list_is_refused(sheaf: world.World, acme: world.Ten
         ("GET", "/v1/auth/login", 405, "POST, OPTIONS"),
     ],
 )
-def test_a_wrong_method_lists_the_right_ones(sheaf: world.World, acme: world.Tenant, method: str, path: str, status: int, allow: str) -> None:
+def test_a_wrong_method_lists_the_right_ones(
+    sheaf: world.World, acme: world.Tenant, method: str, path: str, status: int, allow: str
+) -> None:
     answer = sheaf.http(method, path, {"title": "x"}, key=acme.key)
     assert (answer.status, answer.headers["Allow"]) == (status, allow)
 
@@ -160,7 +174,9 @@ def test_head_is_get_without_a_body(sheaf: world.World, acme: world.Tenant) -> N
     assert (answer.status, answer.text, answer.headers["ETag"]) == (200, "", '"1"')
 
 
-def test_a_lost_race_is_run_again_and_loses_nothing(sheaf: world.World, acme: world.Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_race_is_run_again_and_loses_nothing(
+    sheaf: world.World, acme: world.Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Between the read and the write of one PATCH another one comes in: both changes stand."""
     from sheaf.store import table
 
@@ -179,8 +195,17 @@ def test_a_lost_race_is_run_again_and_loses_nothing(sheaf: world.World, acme: wo
 
 
 def test_times_are_answered_in_utc(sheaf: world.World, acme: world.Tenant) -> None:
-    body = {"title": "x", "start_time": "2026-01-01T10:00:00+02:00", "end_time": "2026-01-01T10:00:00Z", "contact_email": "A@B.example"}
+    body = {
+        "title": "x",
+        "start_time": "2026-01-01T10:00:00+02:00",
+        "end_time": "2026-01-01T10:00:00Z",
+        "contact_email": "A@B.example",
+    }
     data = sheaf.http("POST", "/v1/appointments", body, key=acme.key).data
-    assert (data["start_time"], data["end_time"], data["contact_email"]) == ("2026-01-01T08:00:00Z", "2026-01-01T10:00:00Z", "a@b.example")
+    assert (data["start_time"], data["end_time"], data["contact_email"]) == (
+        "2026-01-01T08:00:00Z",
+        "2026-01-01T10:00:00Z",
+        "a@b.example",
+    )
     naive = sheaf.http("POST", "/v1/appointments", {**body, "start_time": "2026-01-01T10:00:00"}, key=acme.key)
     assert naive.status == 422 and "start_time" in naive.json["errors"]

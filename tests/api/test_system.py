@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import entities
 import pytest
+
+import entities
 import template
 import world
-
 from sheaf.entity import registry
 
 
@@ -55,7 +55,11 @@ def test_an_unforeseen_error_is_500_in_our_shape_and_tells_nothing(
 
 
 def test_a_broken_event_still_gets_an_answer(sheaf: world.World) -> None:
-    for event in ({}, {"httpMethod": "GET", "path": "/v1/tasks"}, {"httpMethod": "POST", "path": "/v1/tasks", "isBase64Encoded": True, "body": "!"}):
+    for event in (
+        {},
+        {"httpMethod": "GET", "path": "/v1/tasks"},
+        {"httpMethod": "POST", "path": "/v1/tasks", "isBase64Encoded": True, "body": "!"},
+    ):
         answer = world.function("records").handler(dict(event), world.CONTEXT)
         assert answer["statusCode"] in (400, 401, 404, 500) and json.loads(answer["body"])["success"] is False
 

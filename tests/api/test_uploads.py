@@ -5,8 +5,8 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
-import world
 
+import world
 from sheaf.store import aws
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))

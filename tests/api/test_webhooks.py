@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 import pytest
-import world
-from client import Receiver
 from standardwebhooks.webhooks import Webhook
 
+import world
+from client import Receiver
 from sheaf.base.config import config
 
 SECRET = "whsec_" + "c2VjcmV0IGJ5dGVzIG9mIHRoZSBjbGllbnQh"
@@ -19,7 +19,11 @@ def register(sheaf: world.World, tenant: world.Tenant, url: str, *events: str, *
 
 # contract: 8, 24
 def test_the_seeds_registration(sheaf: world.World, acme: world.Tenant) -> None:
-    body = {"url": "https://your-app.com/webhooks/tasks", "events": ["task.created", "task.updated", "task.deleted"], "secret": SECRET}
+    body = {
+        "url": "https://your-app.com/webhooks/tasks",
+        "events": ["task.created", "task.updated", "task.deleted"],
+        "secret": SECRET,
+    }
     answer = sheaf.http("POST", "/v1/webhooks", body, key=acme.key)
     assert answer.status == 201 and set(answer.data) == {"id", "url", "events", "createdAt"}
     assert answer.data["id"].startswith("wh_") and SECRET not in answer.text

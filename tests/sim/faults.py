@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from botocore.exceptions import EndpointConnectionError
-from sim.sources import Killed
 
 from sheaf.store import aws
+from sim.sources import Killed
 
 SERVICES = ("dynamodb", "sqs", "s3")
 When = Literal["before-call", "after-call"]

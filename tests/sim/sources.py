@@ -9,6 +9,7 @@ Sources: "Using AWS Lambda with Amazon DynamoDB" and "… with Amazon SQS" in th
 
 import json
 import random
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,7 +36,7 @@ class Stream:
         lanes: list[list[Record]] = [[] for _ in range(self.lanes)]
         for record in records:
             key = json.dumps(record["dynamodb"]["Keys"], sort_keys=True)
-            lanes[hash(key) % self.lanes].append(record)
+            lanes[zlib.crc32(key.encode()) % self.lanes].append(record)
         waiting = [lane for lane in lanes if lane]
         while waiting:
             lane = self.rng.choice(waiting)
@@ -116,7 +117,12 @@ class Queue:
 
     def _call(self, batch: Sequence[tuple[str, int, dict[str, Any]]]) -> set[str]:
         records = [
-            {"messageId": name, "body": json.dumps(message), "attributes": {"ApproximateReceiveCount": str(tries)}, "eventSource": "aws:sqs"}
+            {
+                "messageId": name,
+                "body": json.dumps(message),
+                "attributes": {"ApproximateReceiveCount": str(tries)},
+                "eventSource": "aws:sqs",
+            }
             for name, tries, message in batch
         ]
         try:

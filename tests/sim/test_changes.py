@@ -5,11 +5,11 @@ import random
 from typing import Any
 
 import pytest
+
 import world
+from sheaf.store import aws
 from sim.faults import unreliable
 from sim.sources import Queue, Stream
-
-from sheaf.store import aws
 
 POISON = {"eventID": "poison", "eventName": "INSERT", "dynamodb": {"Keys": {"pk": {"S": "p"}}, "SequenceNumber": "poison",
           "NewImage": {"pk": {"S": "tnt_x#tasks#0"}, "sk": {"S": "tsk_x"}}}}  # fmt: skip
@@ -49,7 +49,9 @@ def run(seed: int, writes: int, rate: float) -> None:
             at = rng.randrange(len(records))
             mark = f"poison-{number}"
             image = {**POISON["dynamodb"], "SequenceNumber": mark}  # type: ignore[dict-item]
-            records.insert(at, {**POISON, "eventSource": "aws:dynamodb", "eventSourceARN": source, "eventID": mark, "dynamodb": image})
+            records.insert(
+                at, {**POISON, "eventSource": "aws:dynamodb", "eventSourceARN": source, "eventID": mark, "dynamodb": image}
+            )
 
         def handler(event: dict[str, Any]) -> Any:
             return world.function("on_change").handler(event, world.CONTEXT)

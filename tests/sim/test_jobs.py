@@ -7,13 +7,13 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
-import world
-from sim.faults import When, kill_at
-from sim.sources import Killed, Queue
 
+import world
 from sheaf.base import clock
 from sheaf.features import bulk
 from sheaf.store import aws
+from sim.faults import When, kill_at
+from sim.sources import Killed, Queue
 
 ITEMS = [{"title": f"{n}"} if n != 4 else {"title": ""} for n in range(10)]
 
@@ -48,7 +48,7 @@ def accepted(monkeypatch: pytest.MonkeyPatch, kind: str) -> Iterator[tuple[world
         if kind == "bulk":
             job = sheaf.http("POST", "/v1/tasks/bulk", ITEMS, key=acme.key).data["id"]
         else:
-            sheaf.http("POST", "/v1/tasks/import".replace("/tasks/import", "/import/tasks"), {"items": ITEMS[:1]}, key=acme.key)
+            sheaf.http("POST", "/v1/import/tasks", {"items": ITEMS[:1]}, key=acme.key)
             job = sheaf.http("POST", "/v1/tasks/export", {"format": "csv"}, key=acme.key).data["id"]
         world.function("on_change").handler({"Records": sheaf.changes()}, world.CONTEXT)
         yield sheaf, acme, job, time

@@ -1,8 +1,8 @@
 """A function with an incomplete environment does not start."""
 
 import pytest
-import world
 
+import world
 from sheaf.base.config import ConfigError, load
 
 GOOD = {name: value for name, value in world.ENVIRONMENT.items() if name.startswith("SHEAF_")}

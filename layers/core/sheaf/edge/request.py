@@ -3,8 +3,10 @@
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
+
+from pydantic_core import from_json
 
 from sheaf.access.caller import Caller
 from sheaf.base.bounds import BODY_BYTES, JSON_DEPTH
@@ -22,23 +24,17 @@ class Request:
     query: Mapping[str, str]
     body: bytes
     source_ip: str
-    _caller: Caller | None = field(default=None)
+    proven: Caller | None = None
 
     @property
     def caller(self) -> Caller:
         """Who asks; a public route has nobody."""
-        if self._caller is None:
+        if self.proven is None:
             raise Unauthenticated("No authentication token provided")
-        return self._caller
-
-    def prove(self, caller: Caller) -> None:
-        """Set the caller, once its credential is proven."""
-        self._caller = caller
+        return self.proven
 
     def json(self, limit: int = BODY_BYTES) -> Any:
         """The body as JSON; raises TooLarge, UnsupportedMediaType or InvalidJson."""
-        from pydantic_core import from_json
-
         kind = self.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
         if kind != "application/json" and not kind.endswith("+json"):
             raise UnsupportedMediaType(

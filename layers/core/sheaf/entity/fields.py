@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypedDict, Unpack
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 from pydantic_core import PydanticUndefined
 
-INDEX_MARK = "x-index"
+from sheaf.entity.names import INDEX_MARK
 
 # One pattern instead of EmailStr: 20 times faster a row and 22 ms less at a cold start. The length is capped first.
 Email = Annotated[

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from sheaf.base.bounds import FILTERS
@@ -15,6 +14,10 @@ Filters = dict[str, Any]
 
 def parse(entity: EntityType, query: Mapping[str, str]) -> Filters:
     """The filters in `query` with their values in the field's type; raises InvalidParameter naming each wrong one."""
+    if not query:
+        return {}
+    from pydantic import ValidationError
+
     wrong: dict[str, str] = {}
     found: Filters = {}
     for name, text in query.items():
@@ -35,6 +38,8 @@ def parse(entity: EntityType, query: Mapping[str, str]) -> Filters:
 
 def plain(entity: EntityType, name: str, text: str) -> Any:
     """`text` as the JSON value that a row holds in this field."""
+    from pydantic import TypeAdapter
+
     info = entity.model.model_fields[name]
     adapter: TypeAdapter[Any] = TypeAdapter(info.rebuild_annotation())
     return adapter.dump_python(adapter.validate_python(text), mode="json")

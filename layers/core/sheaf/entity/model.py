@@ -7,8 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sheaf.base.bounds import STRING_CHARACTERS
 from sheaf.base.errors import ValidationFailed
-
-SYSTEM_FIELDS = ("id", "createdAt", "updatedAt", "version")
+from sheaf.entity.names import SYSTEM_FIELDS
 
 
 class Entity(BaseModel):
@@ -19,7 +18,8 @@ class Entity(BaseModel):
     `id`, `createdAt`, `updatedAt` and `version` are the server's and join every row.
     """
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, str_max_length=STRING_CHARACTERS)
+    # defer_build: a request that only reads never pays for the validator.
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, str_max_length=STRING_CHARACTERS, defer_build=True)
 
     prefix: ClassVar[str]
     writable: ClassVar[bool]

@@ -7,12 +7,14 @@ from importlib import import_module
 from importlib.util import find_spec
 from pkgutil import iter_modules
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import entities
 from sheaf.base.errors import NotFound
-from sheaf.entity.fields import INDEX_MARK
-from sheaf.entity.model import SYSTEM_FIELDS, Entity
+from sheaf.entity.names import INDEX_MARK, SYSTEM_FIELDS
+
+if TYPE_CHECKING:  # pydantic comes with the first request that touches an entity, not with the start of a function
+    from sheaf.entity.model import Entity
 
 INDEXES = ("ix1", "ix2", "ix3")  # the sparse KEYS_ONLY indexes of the table Records
 RESERVED = frozenset({"auth", "bulk", "batch", "errors", "events", "export", "health", "import", "jobs", "uploads", "webhooks"})
@@ -31,7 +33,7 @@ class EntityType:
 
     path: str  # tasks: the URL's segment
     word: str  # task: the first half of an event's type
-    model: type[Entity]
+    model: "type[Entity]"
 
     @property
     def prefix(self) -> str:
@@ -45,6 +47,12 @@ class EntityType:
         if len(marked) > len(INDEXES):
             raise DeclarationError(f"{self.model.__name__} has {len(marked)} indexed fields; {len(INDEXES)} is the most")
         return dict(zip(marked, INDEXES, strict=False))
+
+    def checked(self, body: object) -> dict[str, Any]:
+        """The fields of a valid `body` as plain JSON values; raises ValidationFailed with one message per field."""
+        from sheaf.entity.model import checked
+
+        return checked(self.model, body)
 
     @property
     def columns(self) -> list[str]:
@@ -77,7 +85,7 @@ def declared(module: ModuleType, path: str) -> EntityType:
     return entity_type(models[0], path)
 
 
-def entity_type(model: type[Entity], path: str) -> EntityType:
+def entity_type(model: "type[Entity]", path: str) -> EntityType:
     """The type of one entity class at `path`; raises DeclarationError."""
     if path in RESERVED:
         raise DeclarationError(f"the path {path!r} is taken by the API itself")
@@ -89,6 +97,8 @@ def entity_type(model: type[Entity], path: str) -> EntityType:
 
 
 def _is_model(value: object, module: str) -> bool:
+    from sheaf.entity.model import Entity
+
     return isinstance(value, type) and issubclass(value, Entity) and value.__module__ == module
 
 

@@ -1,7 +1,6 @@
 """Many rows in one request: up to a hundred at once, more as a job."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -13,7 +12,6 @@ from sheaf.base import ids
 from sheaf.base.bounds import BULK_ERRORS, BULK_INLINE_ITEMS, BULK_ITEMS, CHUNK_ROWS, CHUNK_WINDOW
 from sheaf.base.config import config
 from sheaf.base.errors import SheafError, TooLarge, ValidationFailed
-from sheaf.entity.model import checked
 from sheaf.entity.registry import EntityType, find
 from sheaf.formats import ndjson
 from sheaf.jobs import machine
@@ -129,7 +127,7 @@ class BulkWork:
         written = read.ever_written(task.caller, entity, list(row_ids.values())) if task.again else set()
 
         def create(index: int, item: Any) -> Row:
-            fields = checked(entity.model, item)
+            fields = entity.checked(item)
             if row_ids[index] in written:
                 return Row(row_ids[index], 1, "{}")  # by an earlier try; whatever became of it since is its owner's
             stamp = Stamp(job_id, index)
@@ -175,7 +173,7 @@ def _refuse_invalid(entity: EntityType, request: BulkRequest) -> None:
     wrong: dict[str, str] = {}
     for index, item in enumerate(request.items):
         try:
-            checked(entity.model, item)
+            entity.checked(item)
         except ValidationFailed as error:
             wrong |= {f"items.{index}.{path}".rstrip("."): text for path, text in error.fields.items()}
         if len(wrong) >= BULK_ERRORS:
@@ -193,6 +191,8 @@ def _create_all(numbered: Iterable[tuple[int, Any]], create: Callable[[int, Any]
             if error.status >= 500:
                 raise  # the table's trouble is not the item's: the whole chunk comes again
             return Outcome(index, item, None, error)
+
+    from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(_THREADS) as threads:
         return list(threads.map(attempt, numbered))

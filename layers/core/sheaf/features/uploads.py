@@ -1,16 +1,15 @@
 """Uploads: a presigned POST for exactly one file, checked by its content before anybody can download it."""
 
+from functools import cache
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote
 
 from sheaf.access.caller import Caller
-from sheaf.base.bounds import FILENAME_CHARACTERS, LINK_SECONDS, UPLOAD_BYTES, UPLOAD_LINK_SECONDS
+from sheaf.base.bounds import LINK_SECONDS, UPLOAD_BYTES, UPLOAD_LINK_SECONDS
 from sheaf.base.clock import iso, now_ms
 from sheaf.base.config import config
 from sheaf.base.errors import NotFound, PreconditionFailed, TooLarge, ValidationFailed
-from sheaf.entity.fields import field
-from sheaf.entity.model import Entity
 from sheaf.entity.registry import EntityType
 from sheaf.formats import magic
 from sheaf.records import read, write
@@ -20,24 +19,9 @@ from sheaf.store import blobs, keys
 _HEAD_BYTES = 4_096
 
 
-class File(Entity, prefix="fil", writable=False):
-    """A file's row; the file itself lies in the bucket."""
-
-    filename: str = field(min_length=1, max_length=FILENAME_CHARACTERS, pattern=r"^[^\x00-\x1f\x7f/\\]+$")
-    size: int = field(ge=1)
-    type: str = field(max_length=100)
-    sha256: str | None = field(None, pattern=r"^[0-9a-f]{64}$")
-    status: Literal["pending", "ready", "rejected"] = field("pending", index=True)
-    reason: str | None = None
-    object_version: str | None = None
-
-
-FILES = EntityType("uploads", "file", File)
-
-
 def create(caller: Caller, body: object) -> dict[str, Any]:
     """Announce `{"filename", "size", "type", "sha256"?}`; the row and the form to send the file with."""
-    row = write.create(caller, FILES, _announced(body))
+    row = write.create(caller, _files(), _announced(body))
     document = row.document
     expires = iso(now_ms() + UPLOAD_LINK_SECONDS * 1000)
     bucket, key = config().uploads_bucket, keys.upload_object(caller, row.id)
@@ -47,7 +31,7 @@ def create(caller: Caller, body: object) -> dict[str, Any]:
 
 def show(caller: Caller, file_id: str) -> dict[str, Any]:
     """The file's row, with a download link once it is ready; raises NotFound."""
-    document = read.one(caller, FILES, file_id).document
+    document = read.one(caller, _files(), file_id).document
     if document["status"] != "ready":
         return _shown(document)
     headers = {"ResponseContentDisposition": _disposition(document["filename"]), "ResponseContentType": document["type"]}
@@ -63,7 +47,7 @@ def settle(caller: Caller, file_id: str) -> Row | None:
     while True:
         found = blobs.head(bucket, key)
         try:
-            row = read.one(caller, FILES, file_id)
+            row = read.one(caller, _files(), file_id)
         except NotFound:
             blobs.delete(bucket, key)  # the row was deleted while the file was on its way
             return None
@@ -75,7 +59,7 @@ def settle(caller: Caller, file_id: str) -> Row | None:
             {"status": "rejected", "reason": reason} if reason else {"status": "ready", "object_version": found.get("VersionId")}
         )
         try:
-            settled = write.patch(caller, FILES, file_id, verdict, row.version)
+            settled = write.patch(caller, _files(), file_id, verdict, row.version)
         except PreconditionFailed:
             continue  # another delivery of the same event was faster: look again
         if reason:
@@ -122,3 +106,10 @@ def _disposition(filename: str) -> str:
     # RFC 6266 with RFC 8187: an ASCII fallback, and the true name percent-encoded.
     plain = "".join(letter if letter.isascii() and letter not in '"\\%' else "_" for letter in filename)
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+
+
+@cache
+def _files() -> EntityType:
+    from sheaf.entity.file import File  # with the first request, as every entity: declaring one takes pydantic's types
+
+    return EntityType("uploads", "file", File)

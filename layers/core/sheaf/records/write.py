@@ -8,7 +8,7 @@ from sheaf.base import ids
 from sheaf.base.clock import iso, now_ms
 from sheaf.base.config import config
 from sheaf.base.errors import NotFound, PreconditionFailed, Unavailable
-from sheaf.entity.model import SYSTEM_FIELDS, checked
+from sheaf.entity.names import SYSTEM_FIELDS
 from sheaf.entity.registry import EntityType
 from sheaf.records.rows import Row, Stamp, from_item, to_item
 from sheaf.store import keys, table
@@ -22,13 +22,13 @@ def create(caller: Caller, entity: EntityType, body: object, *, row_id: str | No
 
     With `row_id` (and `stamp`) a second try of the same row finds the first one and returns it.
     """
-    return create_checked(caller, entity, checked(entity.model, body), row_id=row_id, stamp=stamp)
+    return create_checked(caller, entity, entity.checked(body), row_id=row_id, stamp=stamp)
 
 
 def create_checked(
     caller: Caller, entity: EntityType, fields: Mapping[str, Any], *, row_id: str | None = None, stamp: Stamp | None = None
 ) -> Row:
-    """`create` for fields that `checked` has returned."""
+    """`create` for fields that `EntityType.checked` has returned."""
     at_ms = now_ms()
     made_id = row_id or ids.new(entity.prefix, at_ms)
     key = keys.record(caller, entity.path, made_id)
@@ -44,7 +44,7 @@ def create_checked(
 
 def replace(caller: Caller, entity: EntityType, row_id: str, body: object, version: int | None) -> Row:
     """PUT: the body is the whole row. `version` is the one that If-Match demands."""
-    fields = checked(entity.model, body)
+    fields = entity.checked(body)
     return _change(caller, entity, row_id, version, lambda _: fields)
 
 
@@ -53,7 +53,7 @@ def patch(caller: Caller, entity: EntityType, row_id: str, body: object, version
 
     def merged(old: Mapping[str, Any]) -> dict[str, Any]:
         kept = {name: value for name, value in old.items() if name in entity.model.model_fields}
-        return checked(entity.model, {**kept, **body} if isinstance(body, dict) else body)
+        return entity.checked({**kept, **body} if isinstance(body, dict) else body)
 
     return _change(caller, entity, row_id, version, merged)
 
