@@ -28,8 +28,8 @@ check: setup ## ruff, mypy, cfn-lint, sam validate
 test: check ## check, then every test, end to end on a stack of its own
 	@$(BIN)/python -m pytest --cov --cov-report=term tests
 
-soak: setup ## the full-size figures: PART=bulk|chaos|delivery
-	@$(BIN)/python -m pytest -m soak -s -o addopts="-q --tb=short -p no:cacheprovider" tests $(if $(PART),-k $(PART),)
+soak: setup ## the full-size figures: PART=chaos, or all
+	@$(BIN)/python -m pytest -m soak -s tests $(if $(PART),-k $(PART),)
 
 lock: setup ## resolve the requirements anew, with hashes
 	@$(BIN)/python scripts/lock.py

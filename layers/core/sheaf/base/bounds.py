@@ -16,7 +16,6 @@ BULK_ERRORS = 100  # invalid items that a refused request names
 CHUNK_ROWS = 250  # rows of a bulk chunk: a few seconds of work, far below the function's timeout
 CHUNK_WINDOW = 4  # chunk messages of one job in flight, so that a small job never waits for a big one
 CHUNK_LEASE_SECONDS = 150  # longer than on_job's timeout of 120 s: a lease that ran out has a dead owner
-JOBS_PAGE = 100  # jobs of a page
 EXPORT_STEP_SECONDS = 40  # an export hands over to its next step after this long
 EXPORT_PART_BYTES = 8 * 1024 * 1024  # one part of an export's multipart upload (S3 wants 5 MB at least)
 LINK_SECONDS = 300  # a download link
