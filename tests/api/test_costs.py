@@ -15,7 +15,9 @@ def test_every_endpoint_makes_the_calls_it_is_said_to_make(sheaf: world.World, a
         method, path = name.split(" ")
         path = path.replace("/jobs/{id}", f"/jobs/{job}").replace("{entity}", "tasks").replace("{id}", task)
         with kill_at(0, "before-call") as counter:
-            answer = sheaf.http(method, path, {"title": "x"} if method != "GET" else None, key=None if "health" in path else acme.key)
+            answer = sheaf.http(
+                method, path, {"title": "x"} if method != "GET" else None, key=None if "health" in path else acme.key
+            )
         assert answer.status < 300, answer.text
         assert counter.calls == int(calls), f"{name} makes {counter.calls} calls"
     assert len(documented) >= 8
