@@ -15,6 +15,7 @@ import template
 import world
 
 os.environ.update(world.ENVIRONMENT)
+sys.dont_write_bytecode = True  # functions/ is packed as it lies
 
 
 @pytest.fixture

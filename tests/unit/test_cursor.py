@@ -44,7 +44,7 @@ def test_rubbish_is_refused(text: str) -> None:
         open_cursor(KEY, "s", text)
 
 
-@pytest.mark.parametrize("limit", ["0", "101", "-1", "1.5", "NaN", "", "１", "1e2", "9" * 400])
+@pytest.mark.parametrize("limit", ["0", "101", "-1", "1.5", "NaN", "", "１", "1e2", "9" * 400, "000001000"])
 def test_a_bad_limit_names_itself(limit: str) -> None:
     with pytest.raises(InvalidParameter) as caught:
         parse({"limit": limit})

@@ -27,7 +27,7 @@ class PageRequest:
 def parse(query: Mapping[str, str]) -> PageRequest:
     """Read `limit` (1–100) and `cursor`; raises InvalidParameter."""
     text = query.get("limit", str(PAGE_DEFAULT))
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= PAGE_LIMIT):
+    if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= PAGE_LIMIT):
         message = f"must be a whole number from 1 to {PAGE_LIMIT}"
         raise InvalidParameter(f"limit: {message}", fields={"limit": message})
     return PageRequest(int(text), query.get("cursor"))
