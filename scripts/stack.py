@@ -296,8 +296,9 @@ def show(description: Mapping[str, Any]) -> None:
 def run(stack: Stack) -> int:
     """Up, tour, and stay until Ctrl-C; then stop what was started."""
     started = not alive(stack)
-    # A plain `kill` ends us like Ctrl-C does, so that nothing is left running.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A plain `kill` ends us like Ctrl-C does (which a shell's `&` switches off), so that nothing is left running.
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.default_int_handler)
     try:
         description = up(stack)
         tour = subprocess.run([sys.executable, ROOT / "scripts/tour.py", stack.description], check=False)
