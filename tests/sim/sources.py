@@ -62,6 +62,9 @@ class Stream:
             if failed == len(batch):
                 return
             batch = batch[failed:]
+            if failed:
+                retries = self.retries  # the checkpoint moved: what is left is a new batch
+                continue
             if retries == 0:
                 self.dead.extend(batch)
                 return
