@@ -13,7 +13,7 @@ from sheaf.jobs.chunks import Busy
 
 start()
 WORK: Mapping[str, runner.Work] = {"bulk": BulkWork(), "export": ExportWork()}
-LAST_TRY = 5  # the queue's maxReceiveCount: after it the message goes to the dead-letter queue
+LAST_TRY = 5  # one below the queue's maxReceiveCount, so that a job whose worker is killed each time is ended too
 
 
 def handler(event: dict[str, Any], context: Any) -> consume.Failures:
@@ -24,6 +24,9 @@ def handler(event: dict[str, Any], context: Any) -> consume.Failures:
 def _run(message: Mapping[str, Any], tries: int) -> None:
     caller = worker(message["tenant"], "on_job", message["requestId"])
     job = machine.find(caller, message["job"])
+    if tries > LAST_TRY:
+        runner.give_up(caller, message["job"], f"chunk {message['chunk']} failed {LAST_TRY} times")
+        raise RuntimeError("given up: the message goes to the dead-letter queue")
     # What the rows say of their writer is who asked for the job.
     caller = worker(caller.tenant, job["a"], message["requestId"])
     try:

@@ -209,3 +209,29 @@ def test_times_are_answered_in_utc(sheaf: world.World, acme: world.Tenant) -> No
     )
     naive = sheaf.http("POST", "/v1/appointments", {**body, "start_time": "2026-01-01T10:00:00"}, key=acme.key)
     assert naive.status == 422 and "start_time" in naive.json["errors"]
+
+
+def test_a_write_whose_answer_was_lost_is_one_write(
+    sheaf: world.World, acme: world.Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client library sends a put again when its answer is lost; the second one meets the first."""
+    from sheaf.store import table
+
+    real = table.put
+
+    def twice(*args: Any, **more: Any) -> None:
+        real(*args, **more)
+        real(*args, **more)
+
+    monkeypatch.setattr(table, "put", twice)
+    made = sheaf.http("POST", "/v1/tasks", {"title": "x"}, key=acme.key)
+    assert (made.status, made.data["version"]) == (201, 1)
+    path = f"/v1/tasks/{made.data['id']}"
+    changed = sheaf.http("PATCH", path, {"title": "y"}, key=acme.key, headers={"If-Match": '"1"'})
+    assert (changed.status, changed.data["version"]) == (200, 2)
+    assert sheaf.http("GET", path, key=acme.key).data == changed.data
+
+
+def test_errors_of_one_body_are_bounded(sheaf: world.World, acme: world.Tenant) -> None:
+    answer = sheaf.http("POST", "/v1/tasks/bulk", [{f"k{n}": 1 for n in range(50_000)}], key=acme.key)
+    assert answer.status == 200 and len(answer.data["failures"][0]["errors"]) == 100 and len(answer.text) < 6_000_000

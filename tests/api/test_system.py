@@ -25,7 +25,8 @@ def test_health_says_ok_to_all_and_more_to_those_who_may_know(sheaf: world.World
 @pytest.mark.parametrize(
     ("method", "path", "location"),
     [("GET", "/health", "v1/health"), ("POST", "/contacts/bulk", "../v1/contacts/bulk"), ("GET", "/tasks?limit=1", "v1/tasks?limit=1"),
-     ("PUT", "/users/usr_1/posts/post_1", "../../../v1/users/usr_1/posts/post_1"), ("GET", "/tasks/", "../v1/tasks/")],
+     ("PUT", "/users/usr_1/posts/post_1", "../../../v1/users/usr_1/posts/post_1"), ("GET", "/tasks/", "../v1/tasks/"),
+     ("GET", "/a\r\nb: c", "v1/a%0D%0Ab%3A%20c"), ("GET", "/apiary/x", "../v1/apiary/x")],
 )  # fmt: skip
 def test_a_path_without_version_is_308_and_relative(sheaf: world.World, method: str, path: str, location: str) -> None:
     answer = sheaf.http(method, path, {} if method != "GET" else None)

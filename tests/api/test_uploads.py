@@ -98,3 +98,21 @@ def test_a_file_is_an_event_like_any_row(sheaf: world.World, acme: world.Tenant)
     sheaf.settle()
     found = sheaf.http("GET", f"/v1/webhooks/{webhook}/attempts?limit=100", key=acme.key).data
     assert {each["eventType"] for each in found} == {"file.created", "file.updated"}
+
+
+def test_a_form_that_is_sent_again_leaves_what_was_checked(sheaf: world.World, acme: world.Tenant) -> None:
+    for first, left in ((PNG, 1), (b"GIF89a" + PNG[6:], 0)):
+        file_id = announce(sheaf, acme, PNG).data["id"]
+        sheaf.arrive(acme, file_id, first)
+        sheaf.arrive(acme, file_id, b"GIF89a" + PNG[6:])
+        versions = (
+            aws.client("s3").list_object_versions(Bucket="uploads", Prefix=f"{acme.id}/uploads/{file_id}").get("Versions", [])
+        )
+        assert len(versions) == left
+        assert len(objects()) == 1, "the checked version is the current one again"
+
+
+@pytest.mark.parametrize("size", ["999999999999", 1e12])
+def test_a_size_in_disguise_is_bounded_too(sheaf: world.World, acme: world.Tenant, size: Any) -> None:
+    answer = announce(sheaf, acme, PNG, size=size)
+    assert answer.status == 422 and "size" in answer.json["errors"]

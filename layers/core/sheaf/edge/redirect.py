@@ -1,6 +1,6 @@
 """Paths without a version lead to version one."""
 
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from sheaf.base.errors import NotFound
 from sheaf.edge.envelope import Reply
@@ -12,7 +12,8 @@ def to_version_one(request: Request) -> Reply:
 
     The Location is relative: the API's own prefix differs between AWS, a custom domain and the local stack.
     """
-    path = request.path.removeprefix("/api").lstrip("/")
+    plain = request.path.removeprefix("/api") if request.path.startswith("/api/") else request.path
+    path = quote(plain.lstrip("/"), safe="/")
     if not path or path.split("/")[0] == "v1":
         raise NotFound(f"There is nothing at {request.path[:200]}")
     query = f"?{urlencode(request.query)}" if request.query else ""

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from sheaf.base.bounds import FILENAME_CHARACTERS
+from sheaf.base.bounds import FILENAME_CHARACTERS, UPLOAD_BYTES
 from sheaf.entity.fields import field
 from sheaf.entity.model import Entity
 
@@ -11,7 +11,7 @@ class File(Entity, prefix="fil", writable=False):
     """A file's row; the file itself lies in the bucket."""
 
     filename: str = field(min_length=1, max_length=FILENAME_CHARACTERS, pattern=r"^[^\x00-\x1f\x7f/\\]+$")
-    size: int = field(ge=1)
+    size: int = field(ge=1, le=UPLOAD_BYTES)
     type: str = field(max_length=100)
     sha256: str | None = field(None, pattern=r"^[0-9a-f]{64}$")
     status: Literal["pending", "ready", "rejected"] = field("pending", index=True)

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from sheaf.base.bounds import STRING_CHARACTERS
+from sheaf.base.bounds import BULK_ERRORS, STRING_CHARACTERS
 from sheaf.base.errors import ValidationFailed
 from sheaf.entity.names import SYSTEM_FIELDS
 
@@ -43,7 +43,9 @@ def checked(model: type[Entity], body: object) -> dict[str, Any]:
 def _messages(model: type[Entity], error: ValidationError) -> dict[str, str]:
     messages: dict[str, str] = {}
     for detail in error.errors(include_url=False, include_input=False):
-        path = ".".join(str(part) for part in detail["loc"])
+        if len(messages) == BULK_ERRORS:
+            break
+        path = ".".join(str(part) for part in detail["loc"])[:200]
         messages.setdefault(path, _message(model, path, detail["type"], detail["msg"]))
     return messages
 

@@ -9,7 +9,7 @@ from pydantic_core import from_json, to_json
 
 from sheaf.access.caller import Caller
 from sheaf.base import ids
-from sheaf.base.bounds import BULK_ERRORS, BULK_INLINE_ITEMS, BULK_ITEMS, CHUNK_ROWS, CHUNK_WINDOW
+from sheaf.base.bounds import BODY_BYTES, BULK_ERRORS, BULK_INLINE_ITEMS, BULK_ITEMS, CHUNK_ROWS, CHUNK_WINDOW
 from sheaf.base.config import config
 from sheaf.base.errors import SheafError, TooLarge, ValidationFailed
 from sheaf.entity.registry import EntityType, find
@@ -71,7 +71,8 @@ def parse(body: object) -> BulkRequest:
 def run_inline(caller: Caller, entity: EntityType, request: BulkRequest) -> list[Outcome]:
     """Create the items now (at most BULK_INLINE_ITEMS), in order of their index; raises ValidationFailed as `parse` says."""
     _refuse_invalid(entity, request)
-    return _create_all(enumerate(request.items), lambda index, item: write.create(caller, entity, item))
+    # What is written stays written, so trouble with one item is that item's result and not the whole answer.
+    return _create_all(enumerate(request.items), lambda index, item: write.create(caller, entity, item), all_results=True)
 
 
 def accept(caller: Caller, entity: EntityType, request: BulkRequest) -> Item:
@@ -102,7 +103,8 @@ def summary(entity: EntityType, outcomes: Sequence[Outcome], *, return_failures:
         "results": [_result(outcome, title) for outcome in outcomes],
     }
     if return_failures:
-        shown["failures"] = [failure(outcome) for outcome in failed]
+        small = sum(len(to_json(outcome.item)) for outcome in failed) <= BODY_BYTES  # an answer has 6 MB
+        shown["failures"] = [failure(outcome) if small else {**failure(outcome), "item": None} for outcome in failed]
     return shown
 
 
@@ -133,7 +135,7 @@ class BulkWork:
             stamp = Stamp(job_id, index)
             return write.create_checked(task.caller, entity, fields, row_id=row_ids[index], stamp=stamp)
 
-        outcomes = _create_all(numbered, create)
+        outcomes = _create_all(numbered, create, all_results=False)
         failed = [failure(outcome) for outcome in outcomes if outcome.error]
         if failed:
             blobs.put(
@@ -182,13 +184,13 @@ def _refuse_invalid(entity: EntityType, request: BulkRequest) -> None:
         raise ValidationFailed("Some items are invalid, so nothing was written; skipInvalid writes the others", fields=wrong)
 
 
-def _create_all(numbered: Iterable[tuple[int, Any]], create: Callable[[int, Any], Row]) -> list[Outcome]:
+def _create_all(numbered: Iterable[tuple[int, Any]], create: Callable[[int, Any], Row], *, all_results: bool) -> list[Outcome]:
     def attempt(pair: tuple[int, Any]) -> Outcome:
         index, item = pair
         try:
             return Outcome(index, item, create(index, item), None)
         except SheafError as error:
-            if error.status >= 500:
+            if error.status >= 500 and not all_results:
                 raise  # the table's trouble is not the item's: the whole chunk comes again
             return Outcome(index, item, None, error)
 

@@ -52,18 +52,21 @@ def settle(caller: Caller, file_id: str) -> Row | None:
             blobs.delete(bucket, key)  # the row was deleted while the file was on its way
             return None
         document = row.document
-        if document["status"] != "pending" or found is None:
+        if found is None:
+            return None
+        version = found.get("VersionId")
+        if document["status"] != "pending":
+            if version != document["object_version"]:
+                blobs.delete(bucket, key, version)  # the form was sent again: what was checked becomes current again
             return None
         reason = _objection(bucket, key, document, found)
-        verdict = (
-            {"status": "rejected", "reason": reason} if reason else {"status": "ready", "object_version": found.get("VersionId")}
-        )
+        verdict = {"status": "rejected", "reason": reason} if reason else {"status": "ready", "object_version": version}
         try:
             settled = write.patch(caller, _files(), file_id, verdict, row.version)
         except PreconditionFailed:
             continue  # another delivery of the same event was faster: look again
         if reason:
-            blobs.delete(bucket, key, found.get("VersionId"))
+            blobs.delete(bucket, key, version)
         return settled
 
 
@@ -86,12 +89,13 @@ def _announced(body: object) -> dict[str, Any]:
 def _objection(bucket: str, key: str, document: dict[str, Any], found: dict[str, Any]) -> str | None:
     if found["ContentLength"] != document["size"]:
         return f"The file has {found['ContentLength']} bytes, {document['size']} were announced"
-    head = blobs.get(bucket, key, 0, min(_HEAD_BYTES, document["size"]) - 1)
+    version = found.get("VersionId")  # what is looked at is what will be served
+    head = blobs.get(bucket, key, 0, min(_HEAD_BYTES, document["size"]) - 1, version)
     if not magic.agrees(document["type"], head):
         return f"The content is not {document['type']}"
     if document["sha256"]:
         digest = sha256()
-        for piece in blobs.stream(bucket, key):
+        for piece in blobs.stream(bucket, key, version):
             digest.update(piece)
         if digest.hexdigest() != document["sha256"]:
             return "The SHA-256 of the file is another than the announced one"

@@ -34,7 +34,7 @@ def accept(caller: Caller, kind: Kind, *, job_id: str, entity: str, chunks: int,
         **plan,
     }
     key = keys.job(caller, job_id)
-    table.put(config().control_table, key, item, condition="attribute_not_exists(#pk)")
+    table.put_new(config().control_table, key, item)  # the id is new: a row that is there is this one, its answer lost
     return {"pk": key.pk, "sk": key.sk, **item}
 
 

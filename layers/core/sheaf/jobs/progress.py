@@ -12,8 +12,6 @@ from sheaf.jobs import machine
 from sheaf.store import blobs, keys
 from sheaf.store.table import Item
 
-_ENDED = ("succeeded", "failed")
-
 
 def show(caller: Caller, job_id: str) -> dict[str, Any]:
     """The job with its counts and links; raises NotFound, also for another user's job unless the caller is an admin."""
@@ -38,7 +36,7 @@ def view(caller: Caller, job: Item) -> dict[str, Any]:
         "createdAt": job["at"],
     }
     optional = {"startedAt": job.get("begun"), "finishedAt": job.get("ended"), "error": job.get("error")}
-    if job["st"] in _ENDED and counts["failed"]:
+    if job["st"] == "succeeded" and counts["failed"]:
         optional["errorsUrl"] = _link(caller, job["sk"], "errors.ndjson")
     return shown | {name: value for name, value in optional.items() if value is not None}
 

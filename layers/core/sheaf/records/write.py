@@ -36,8 +36,8 @@ def create_checked(
     try:
         table.put(config().records_table, key, item, condition="attribute_not_exists(#pk)")
     except ConditionFailed as failure:
-        if failure.old is None or not stamp or (failure.old.get("j"), failure.old.get("n")) != (stamp.job, stamp.index):
-            raise
+        if failure.old is None or not (_is_ours(failure.old, item) or _is_stamped(failure.old, stamp)):
+            raise Unavailable("The row could not be written; try again") from None
         return Row(made_id, failure.old["v"], failure.old["d"])
     return Row(made_id, 1, item["d"])
 
@@ -90,8 +90,9 @@ def _change(caller: Caller, entity: EntityType, row_id: str, version: int | None
         try:
             table.put(config().records_table, keys.record(caller, entity.path, row_id), item,
                       condition="#v = :version", values={"version": old["v"]})  # fmt: skip
-        except ConditionFailed:
-            continue  # without If-Match the change applies to whatever is there now
+        except ConditionFailed as failure:
+            if not (failure.old and _is_ours(failure.old, item)):
+                continue  # without If-Match the change applies to whatever is there now
         return Row(row_id, item["v"], item["d"])
     raise Unavailable("Other writers keep changing this row; try again")
 
@@ -105,3 +106,12 @@ def _current(caller: Caller, entity: EntityType, row_id: str, version: int | Non
     if version is not None and old["v"] != version:
         raise PreconditionFailed(f"The {entity.word} is at version {old['v']}, not {version}", headers={"ETag": f'"{old["v"]}"'})
     return old
+
+
+def _is_ours(old: Item, item: Item) -> bool:
+    """Whether a write that was refused had in fact come through: its answer was lost and the client library sent it again."""
+    return (old["d"], old["a"], old["q"], old["u"]) == (item["d"], item["a"], item["q"], item["u"])
+
+
+def _is_stamped(old: Item, stamp: Stamp | None) -> bool:
+    return stamp is not None and (old.get("j"), old.get("n")) == (stamp.job, stamp.index)

@@ -15,16 +15,16 @@ def put(bucket: str, key: str, data: bytes, content_type: str) -> None:
     client("s3").put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
 
 
-def get(bucket: str, key: str, first: int = 0, last: int | None = None) -> bytes:
-    """The bytes from `first` to `last` (inclusive; to the end when left out)."""
+def get(bucket: str, key: str, first: int = 0, last: int | None = None, version: str | None = None) -> bytes:
+    """The bytes from `first` to `last` (inclusive; to the end when left out), of one version or the latest."""
     span = {"Range": f"bytes={first}-{'' if last is None else last}"} if first or last is not None else {}
-    data: bytes = client("s3").get_object(Bucket=bucket, Key=key, **span)["Body"].read()
+    data: bytes = client("s3").get_object(Bucket=bucket, Key=key, **span, **_of(version))["Body"].read()
     return data
 
 
-def stream(bucket: str, key: str) -> Iterator[bytes]:
+def stream(bucket: str, key: str, version: str | None = None) -> Iterator[bytes]:
     """The object in pieces of 1 MiB."""
-    body = client("s3").get_object(Bucket=bucket, Key=key)["Body"]
+    body = client("s3").get_object(Bucket=bucket, Key=key, **_of(version))["Body"]
     yield from body.iter_chunks(1024 * 1024)
 
 
@@ -41,7 +41,7 @@ def head(bucket: str, key: str) -> dict[str, Any] | None:
 
 def delete(bucket: str, key: str, version: str | None = None) -> None:
     """Remove the object, or one version of it; nothing happens where there is none."""
-    client("s3").delete_object(Bucket=bucket, Key=key, **({"VersionId": version} if version else {}))
+    client("s3").delete_object(Bucket=bucket, Key=key, **_of(version))
 
 
 def start_multipart(bucket: str, key: str, content_type: str) -> str:
@@ -81,6 +81,10 @@ def post_link(bucket: str, key: str, content_type: str, size: int, seconds: int)
 
 def get_link(bucket: str, key: str, seconds: int, headers: Mapping[str, str], version: str | None = None) -> str:
     """A presigned GET. `headers` are the answer's: `ResponseContentDisposition`, `ResponseContentType`."""
-    params = {"Bucket": bucket, "Key": key, **headers, **({"VersionId": version} if version else {})}
+    params = {"Bucket": bucket, "Key": key, **headers, **_of(version)}
     url: str = client("s3").generate_presigned_url("get_object", Params=params, ExpiresIn=seconds)
     return url
+
+
+def _of(version: str | None) -> dict[str, str]:
+    return {"VersionId": version} if version else {}

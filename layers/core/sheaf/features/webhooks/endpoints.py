@@ -31,8 +31,8 @@ def register(caller: Caller, body: object) -> dict[str, Any]:
     made = None if given else f"whsec_{base64.b64encode(secrets.token_bytes(24)).decode()}"
     webhook_id = ids.new("wh")
     item: Item = {"url": url, "events": events, "secret": given or made, "at": iso(now_ms()), "a": caller.principal}
-    key = keys.webhook(caller, webhook_id)
-    table.put(config().control_table, key, item, condition="attribute_not_exists(#pk)")
+    # The id is new: a row that is there is this one, its answer lost on the way.
+    table.put_new(config().control_table, keys.webhook(caller, webhook_id), item)
     return _shown({"sk": webhook_id, **item}) | ({"secret": made} if made else {})
 
 
