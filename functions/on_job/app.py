@@ -30,7 +30,7 @@ def _run(message: Mapping[str, Any], tries: int) -> None:
     # What the rows say of their writer is who asked for the job.
     caller = worker(caller.tenant, job["a"], message["requestId"])
     try:
-        runner.run(caller, message["job"], message["chunk"], WORK[job["kind"]])
+        runner.run(caller, job, message["chunk"], WORK[job["kind"]])
     except Busy:
         raise
     except Exception:

@@ -63,8 +63,8 @@ def carry(sheaf: world.World, queue: Queue) -> None:
         queue.send(json.loads(record["body"]))
 
 
-def finish(sheaf: world.World, acme: world.Tenant, job: str, time: Time, seed: int) -> dict[str, Any]:
-    queue = Queue(on_job, random.Random(seed), receives=20)
+def finish(sheaf: world.World, acme: world.Tenant, job: str, time: Time, seed: int, duplicates: float = 0.1) -> dict[str, Any]:
+    queue = Queue(on_job, random.Random(seed), duplicates=duplicates, receives=20)
     carry(sheaf, queue)
 
     def between() -> None:
@@ -106,16 +106,7 @@ def test_killed_at_every_call(monkeypatch: pytest.MonkeyPatch, when: When, kind:
 @pytest.mark.parametrize("seed", range(5))
 def test_duplicates_and_reordering(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     with accepted(monkeypatch, "bulk") as (sheaf, acme, job, time):
-        queue = Queue(on_job, random.Random(seed), duplicates=0.9, receives=20)
-        carry(sheaf, queue)
-
-        def between() -> None:
-            time.leap()
-            carry(sheaf, queue)
-
-        queue.between = between
-        queue.drain()
-        check_bulk(sheaf, acme, sheaf.http("GET", f"/v1/jobs/{job}", key=acme.key).data)
+        check_bulk(sheaf, acme, finish(sheaf, acme, job, time, seed, duplicates=0.9))
 
 
 def test_a_row_that_its_owner_deleted_is_not_written_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,10 +104,8 @@ class Api:
             return _unforeseen(request, left)
 
     def _find(self, request: Request) -> tuple[Route, dict[str, str]]:
-        # A custom domain may keep the stage's name in front of the path.
-        path = request.path.removeprefix("/api") if request.path.startswith("/api/") else request.path
         try:
-            return self._router.find(request.method, path)
+            return self._router.find(request.method, request.route_path)
         except NotFound:
             if self._fallback is None:
                 raise

@@ -12,8 +12,7 @@ def to_version_one(request: Request) -> Reply:
 
     The Location is relative: the API's own prefix differs between AWS, a custom domain and the local stack.
     """
-    plain = request.path.removeprefix("/api") if request.path.startswith("/api/") else request.path
-    path = quote(plain.lstrip("/"), safe="/")
+    path = quote(request.route_path.lstrip("/"), safe="/")
     if not path or path.split("/")[0] == "v1":
         raise NotFound(f"There is nothing at {request.path[:200]}")
     query = f"?{urlencode(request.query)}" if request.query else ""

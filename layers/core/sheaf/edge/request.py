@@ -33,6 +33,11 @@ class Request:
             raise Unauthenticated("No authentication token provided")
         return self.proven
 
+    @property
+    def route_path(self) -> str:
+        """The path that routes are matched by: a custom domain may keep the stage's name in front of it."""
+        return self.path.removeprefix("/api") if self.path.startswith("/api/") else self.path
+
     def json(self, limit: int = BODY_BYTES) -> Any:
         """The body as JSON; raises TooLarge, UnsupportedMediaType or InvalidJson."""
         kind = self.headers.get("content-type", "application/json").partition(";")[0].strip().lower()

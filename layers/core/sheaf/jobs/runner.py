@@ -48,9 +48,12 @@ def start(caller: Caller, job: Item) -> None:
     machine.call_for(caller, job["sk"], range(min(CHUNK_WINDOW, job["chunks"])))
 
 
-def run(caller: Caller, job_id: str, number: int, work: Work) -> None:
-    """Work on one chunk, then pass the window on, then end the job if nothing is left. Raises chunks.Busy."""
-    job = machine.find(caller, job_id)
+def run(caller: Caller, job: Item, number: int, work: Work) -> None:
+    """Work on one chunk, then pass the window on, then end the job if nothing is left.
+
+    `job` is its row as it was just read. Raises chunks.Busy.
+    """
+    job_id: str = job["sk"]
     if job["st"] in ("succeeded", "failed"):
         return
     machine.move(caller, job_id, ("queued",), "running", begun=iso(now_ms()))
