@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CHECKS = {
     "ruff check": [".venv/bin/ruff", "check", "."],
     "ruff format": [".venv/bin/ruff", "format", "--check", "."],
-    "mypy --strict, layers": [".venv/bin/mypy", "layers/core/sheaf", "layers/core/entities"],
+    "mypy --strict, layers": [".venv/bin/mypy", "layers/core/sheaf", "layers/core/entities", "layers/core/endpoints"],
     "mypy --strict, scripts": [".venv/bin/mypy", *sorted(str(path) for path in Path("scripts").glob("*.py"))],
     **{f"mypy --strict, {path.parent}": [".venv/bin/mypy", str(path)] for path in sorted(Path("functions").glob("*/app.py"))},
     "cfn-lint": [".venv/bin/cfn-lint", "template.yaml"],

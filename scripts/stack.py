@@ -162,6 +162,7 @@ def taken(port: int) -> bool:
 def deploy(stack: Stack) -> dict[str, str]:
     """`sam build` and `sam deploy`; the stack's outputs."""
     make_bucket(stack)
+    client(stack, "sesv2").create_email_identity(EmailIdentity="no-reply@example.com")
     environment = {
         **stack.environment(),
         "PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}",
@@ -175,7 +176,13 @@ def deploy(stack: Stack) -> dict[str, str]:
     say("sam build")
     call(environment, sam, "build", "--cached", "--cache-dir", ROOT / ".local/cache", "--build-dir", build)
     say("sam deploy")
-    overrides = ("Stage=local", f"EndpointUrl={stack.endpoint}", "WebhookLoopback=true", "WebhookRetrySeconds=1,2,4")
+    overrides = (
+        "Stage=local",
+        f"EndpointUrl={stack.endpoint}",
+        "WebhookLoopback=true",
+        "WebhookRetrySeconds=1,2,4",
+        "CorsOrigins=http://localhost:3000",
+    )
     call(environment, sam, "deploy", "--config-env", "local", "--config-file", ROOT / "samconfig.toml",
          "--template-file", build / "template.yaml", "--parameter-overrides", " ".join(overrides))  # fmt: skip
     return outputs(stack)
@@ -210,10 +217,10 @@ def outputs(stack: Stack) -> dict[str, str]:
     return {each["OutputKey"]: each["OutputValue"] for each in found}
 
 
-def seed(stack: Stack, made: Mapping[str, str]) -> list[dict[str, Any]]:
+def seed(stack: Stack) -> list[dict[str, Any]]:
     """The demo tenants; those of an earlier run are kept."""
     kept = stack.home / "tenants.json"
-    environment = {**stack.environment(), **function_environment(made), "PYTHONPATH": str(ROOT / "layers/core")}
+    environment = {**stack.environment(), **function_environment(stack), "PYTHONPATH": str(ROOT / "layers/core")}
     done = subprocess.run([sys.executable, ROOT / "scripts/tenant.py", "--demo", kept], env=environment, cwd=ROOT,
                           capture_output=True, text=True, check=False)  # fmt: skip
     if done.returncode:
@@ -223,25 +230,12 @@ def seed(stack: Stack, made: Mapping[str, str]) -> list[dict[str, Any]]:
     return tenants
 
 
-def function_environment(made: Mapping[str, str]) -> dict[str, str]:
-    """The variables of a function, from the stack's outputs."""
-    return {
-        "SHEAF_STAGE": "local",
-        "SHEAF_RECORDS_TABLE": made["RecordsTable"],
-        "SHEAF_CONTROL_TABLE": made["ControlTable"],
-        "SHEAF_EVENTS_TABLE": made["EventsTable"],
-        "SHEAF_LIMITS_TABLE": made["LimitsTable"],
-        "SHEAF_JOBS_QUEUE_URL": made["JobsQueueUrl"],
-        "SHEAF_DELIVERIES_QUEUE_URL": made["DeliveriesQueueUrl"],
-        "SHEAF_DELIVERIES_DEAD_QUEUE_URL": made["DeliveriesDeadQueueUrl"],
-        "SHEAF_CHANGES_ASIDE_QUEUE_URL": made["ChangesAsideQueueUrl"],
-        "SHEAF_UPLOADS_BUCKET": made["UploadsBucket"],
-        "SHEAF_JOBS_BUCKET": made["JobsBucket"],
-        "SHEAF_SIGNING_SECRET_ARN": made["SigningSecretArn"],
-        "SHEAF_WEBHOOK_LOOPBACK": "true",
-        "SHEAF_WEBHOOK_RETRY_SECONDS": "1,2,4",
-        "SHEAF_DOCS_URL": "docs/errors.md",
-    }
+def function_environment(stack: Stack) -> dict[str, str]:
+    """The variables of a deployed function, as the template set them."""
+    found = client(stack, "cloudformation").describe_stack_resource(StackName="sheaf-local", LogicalResourceId="RecordsFunction")
+    name = found["StackResourceDetail"]["PhysicalResourceId"]
+    variables: dict[str, str] = client(stack, "lambda").get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    return variables
 
 
 # ---- the commands ----
@@ -261,7 +255,7 @@ def up(stack: Stack) -> dict[str, Any]:
         "console_url": None,
         "region": REGION,
         "endpoint_url": stack.endpoint,
-        "tenants": seed(stack, made),
+        "tenants": seed(stack),
     }
     wait_for(f"{description['base_url']}/v1/health")
     stack.description.parent.mkdir(parents=True, exist_ok=True)

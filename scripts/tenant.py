@@ -14,8 +14,10 @@ from typing import Any
 from sheaf.access import accounts
 from sheaf.access.caller import Caller, Role
 from sheaf.access.limits import PER_WINDOW, Tier
+from sheaf.base.config import config
 from sheaf.entity.registry import find
 from sheaf.records import write
+from sheaf.store import keys, table
 
 DEMO: tuple[tuple[str, Tier], ...] = (("Acme", "enterprise"), ("Globex", "pro"), ("Initech", "free"))
 
@@ -41,6 +43,11 @@ def person(setup: Caller, email: str, name: str, role: Role) -> dict[str, str]:
     return {"email": email, "password": password}
 
 
+def open_site(tenant_id: str) -> None:
+    """Let a tenant own the public forms."""
+    table.put(config().control_table, keys.site(), {"tn": tenant_id})
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -48,13 +55,17 @@ def main() -> None:
     parser.add_argument("--name")
     parser.add_argument("--tier", choices=sorted(PER_WINDOW), default="pro")
     parser.add_argument("--domain", help="the admin is admin@DOMAIN, the member member@DOMAIN")
+    parser.add_argument("--site", action="store_true", help="the contact form of the installation writes to this tenant")
     asked = parser.parse_args()
     if asked.demo:
         if not asked.demo.exists():
             tenants = [make(name, tier, f"{name.lower()}.example") for name, tier in DEMO]
+            open_site(tenants[0]["id"])
             asked.demo.write_text(json.dumps(tenants))
     elif asked.name and asked.domain:
-        print(json.dumps(make(asked.name, asked.tier, asked.domain), indent=2))
+        print(json.dumps(made := make(asked.name, asked.tier, asked.domain), indent=2))
+        if asked.site:
+            open_site(made["id"])
     else:
         parser.error("say --name and --domain, or --demo")
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from moto import mock_aws
 from moto.dynamodb.models import dynamodb_backends
+from moto.ses.models import ses_backends
 
 import template
 from sheaf.access import accounts, guard
@@ -25,9 +26,9 @@ from sheaf.base.config import config
 from sheaf.base.ids import new
 from sheaf.entity.registry import find
 from sheaf.records import write
-from sheaf.store import aws, secrets
+from sheaf.store import aws, keys, secrets, table
 
-QUEUES = ("JobsQueue", "DeliveriesQueue", "ChangesAsideQueue", "DeliveriesDeadQueue")
+QUEUES = ("JobsQueue", "DeliveriesQueue", "MailsQueue", "ChangesAsideQueue", "DeliveriesDeadQueue")
 TABLES = ("RecordsTable", "ControlTable", "EventsTable", "LimitsTable")
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -40,12 +41,18 @@ ENVIRONMENT = {
     "SHEAF_DELIVERIES_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/DeliveriesQueue",
     "SHEAF_DELIVERIES_DEAD_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/DeliveriesDeadQueue",
     "SHEAF_CHANGES_ASIDE_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/ChangesAsideQueue",
+    "SHEAF_MAILS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/MailsQueue",
     "SHEAF_UPLOADS_BUCKET": "uploads",
     "SHEAF_JOBS_BUCKET": "jobs",
     "SHEAF_SIGNING_SECRET_ARN": "signing",
     "SHEAF_WEBHOOK_LOOPBACK": "true",
     "SHEAF_WEBHOOK_RETRY_SECONDS": "0,0,0",
     "SHEAF_DOCS_URL": "docs/errors.md",
+    "SHEAF_MAIL_FROM": "no-reply@example.com",
+    "SHEAF_MAIL_OPERATOR": "operator@example.com",
+    "SHEAF_CORS_ORIGINS": "https://app.example.com,https://admin.example.com",
+    "SHEAF_V1_DEPRECATED": "2027-01-01",
+    "SHEAF_V1_SUNSET": "2028-01-01",
     "POWERTOOLS_LOG_LEVEL": "CRITICAL",
 }
 CONTEXT = SimpleNamespace(aws_request_id="00000000-0000-0000-0000-000000000000", function_name="test")
@@ -107,11 +114,20 @@ class World:
         for bucket in ("uploads", "jobs"):
             s3.create_bucket(Bucket=bucket)
             s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        aws.client("sesv2").create_email_identity(EmailIdentity="no-reply@example.com")
         aws.client("secretsmanager").create_secret(Name="signing", SecretString=json.dumps({"kid": "1", "key": "k" * 64}))
 
     def tenant(self, name: str = "Acme", tier: Tier = "enterprise", role: Role = "admin") -> Tenant:
         setup = accounts.create_tenant(name, tier)
         return Tenant(setup.tenant, accounts.create_api_key(setup, role), setup)
+
+    def open_site(self, tenant: Tenant) -> None:
+        """Let a tenant own the public forms."""
+        table.put(config().control_table, keys.site(), {"tn": tenant.id})
+
+    def mails(self) -> list[Any]:
+        """What SES has been given."""
+        return list(ses_backends["123456789012"]["us-east-1"].sent_messages)
 
     def key(self, tenant: Tenant, role: Role) -> str:
         return accounts.create_api_key(tenant.setup, role)
@@ -193,7 +209,12 @@ class World:
 
     def settle(self, rounds: int = 200) -> None:
         """Carry everything to its end, as the event source mappings would."""
-        consumers = {"JobsQueue": "on_job", "DeliveriesQueue": "on_delivery", "ChangesAsideQueue": "on_change"}
+        consumers = {
+            "JobsQueue": "on_job",
+            "DeliveriesQueue": "on_delivery",
+            "MailsQueue": "on_mail",
+            "ChangesAsideQueue": "on_change",
+        }
         for _ in range(rounds):
             moved = False
             if records := self.changes():

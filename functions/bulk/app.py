@@ -19,14 +19,14 @@ def bulk_rows(request: Request, entity: str) -> Reply:
     found = writable(registry.find(entity))
     asked = bulk.parse(request.json(BULK_BODY_BYTES))
     if bulk.is_inline(asked):
-        outcomes = bulk.run_inline(request.caller, found, asked)
+        outcomes = bulk.run_inline(request.caller, found, asked, request.once())
         return Reply(bulk.summary(found, outcomes, return_failures=asked.return_failures))
-    return _accepted(request, bulk.accept(request.caller, found, asked))
+    return _accepted(request, bulk.accept(request.caller, found, asked, request.once()))
 
 
 @api.post("/v1/<entity>/export", permission="exports:create")
 def export_rows(request: Request, entity: str) -> Reply:
-    return _accepted(request, export.accept(request.caller, registry.find(entity), request.json()))
+    return _accepted(request, export.accept(request.caller, registry.find(entity), request.json(), request.once()))
 
 
 def _accepted(request: Request, job: Item) -> Reply:

@@ -1,4 +1,4 @@
-"""Changes of rows become events, accepted jobs begin: the consumer of the streams of Records and Control."""
+"""Changes of rows become events, words to search by and mails; accepted jobs begin: the consumer of two streams."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,9 +6,12 @@ from typing import Any
 from sheaf.access.caller import worker
 from sheaf.edge import consume
 from sheaf.edge.start import start
+from sheaf.entity import registry
+from sheaf.features import mails
 from sheaf.features.webhooks import deliveries
 from sheaf.jobs import runner
-from sheaf.records import events
+from sheaf.records import events, searching
+from sheaf.records.events import Event
 from sheaf.store import keys, queues, table
 
 settings = start()
@@ -31,8 +34,16 @@ def _change(record: Mapping[str, Any]) -> None:
         if old is None:
             runner.start(worker(keys.tenant_of(new["pk"]), "on_change", new["q"]), new)
     elif settings.records_table in record["eventSourceARN"] and (event := events.from_images(new, old)):
-        events.store(event)
-        deliveries.fan_out(event)
+        _follow(event)
+
+
+def _follow(event: Event) -> None:
+    """Each step may run again without harm; a step that fails sets the whole change aside."""
+    events.store(event)
+    deliveries.fan_out(event)
+    if entity := registry.known(event.path):
+        searching.keep(entity, event)
+        mails.ask(entity, event)
 
 
 def _set_aside(record: Mapping[str, Any]) -> None:

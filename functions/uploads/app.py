@@ -10,7 +10,7 @@ api = Api()
 
 @api.post("/v1/uploads", permission="uploads:write")
 def create_upload(request: Request) -> Reply:
-    file = uploads.create(request.caller, request.json())
+    file = uploads.create(request.caller, request.json(), request.once())
     return Reply(file, 201, headers={"Location": f"uploads/{file['id']}"})
 
 

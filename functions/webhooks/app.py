@@ -3,7 +3,7 @@
 from sheaf.edge.api import Api
 from sheaf.edge.envelope import Reply
 from sheaf.edge.request import Request
-from sheaf.entity import pages
+from sheaf.entity import query
 from sheaf.features.webhooks import deliveries, endpoints
 
 api = Api()
@@ -11,7 +11,7 @@ api = Api()
 
 @api.post("/v1/webhooks", permission="webhooks:write")
 def register_webhook(request: Request) -> Reply:
-    webhook = endpoints.register(request.caller, request.json())
+    webhook = endpoints.register(request.caller, request.json(), request.once())
     return Reply(webhook, 201, headers={"Location": f"webhooks/{webhook['id']}"})
 
 
@@ -28,13 +28,13 @@ def get_webhook(request: Request, webhook_id: str) -> Reply:
 
 @api.route("DELETE", "/v1/webhooks/<webhook_id>", permission="webhooks:write")
 def delete_webhook(request: Request, webhook_id: str) -> Reply:
-    endpoints.remove(request.caller, webhook_id)
+    endpoints.remove(request.caller, webhook_id, request.once())
     return Reply({"id": webhook_id, "deleted": True})
 
 
 @api.get("/v1/webhooks/<webhook_id>/attempts", permission="webhooks:read")
 def list_attempts(request: Request, webhook_id: str) -> Reply:
-    limit = pages.parse(request.query).limit
+    limit = query.limit_of(request.query)
     found = deliveries.attempts(request.caller, webhook_id, limit)
     return Reply(found, meta={"limit": limit, "hasMore": False, "nextCursor": None})
 

@@ -11,7 +11,8 @@ import world
 def theirs(sheaf: world.World, globex: world.Tenant) -> dict[str, str]:
     """One of everything, of the other tenant."""
     key = globex.key
-    task = sheaf.http("POST", "/v1/tasks", {"title": "Secret plan", "assignee": "usr_x"}, key=key).data["id"]
+    user = sheaf.user(globex, "ann@globex.example")
+    task = sheaf.http("POST", "/v1/tasks", {"title": "Secret plan", "assignee": user}, key=key).data["id"]
     sheaf.http("POST", "/v1/tasks", {"title": "Another"}, key=key)
     upload = sheaf.http("POST", "/v1/uploads", {"filename": "a.txt", "size": 5, "type": "text/plain"}, key=key).data["id"]
     sheaf.arrive(globex, upload, b"hello")
@@ -19,7 +20,7 @@ def theirs(sheaf: world.World, globex: world.Tenant) -> dict[str, str]:
     job = sheaf.http("POST", "/v1/tasks/export", {"format": "csv"}, key=key).data["id"]
     cursor = sheaf.http("GET", "/v1/tasks?limit=1", key=key).json["meta"]["nextCursor"]
     sheaf.settle()
-    return {"task": task, "upload": upload, "webhook": webhook, "job": job, "cursor": cursor}
+    return {"task": task, "upload": upload, "webhook": webhook, "job": job, "cursor": cursor, "user": user}
 
 
 ATTEMPTS: list[tuple[str, str, Any]] = [
@@ -66,7 +67,15 @@ def test_nothing_of_another_tenant_is_changed_by_the_attempts(
 def test_lists_filters_exports_and_cursors_hold_only_what_is_ours(
     sheaf: world.World, acme: world.Tenant, theirs: dict[str, str]
 ) -> None:
-    for path in ("/v1/tasks", "/v1/tasks?status=todo", "/v1/tasks?assignee=usr_x", "/v1/webhooks"):
+    for path in (
+        "/v1/tasks",
+        "/v1/tasks?status=todo",
+        f"/v1/tasks?assignee={theirs['user']}",
+        "/v1/tasks?search=secret",
+        "/v1/tasks?sort=title",
+        "/v1/tasks?trash=true",
+        "/v1/webhooks",
+    ):
         assert sheaf.http("GET", path, key=acme.key).data == []
     assert [user["email"] for user in sheaf.http("GET", "/v1/users", key=acme.key).data] == []
     garbage = sheaf.http("GET", "/v1/tasks?limit=1&cursor=" + "A" * 60, key=acme.key)

@@ -146,7 +146,8 @@ def test_two_writers_lose_nothing(client: Client) -> None:
 def test_a_failing_receiver_is_tried_again_and_attempts_are_listed(client: Client) -> None:
     with Receiver(answers=[500, 200]) as receiver:
         webhook = client.post("/v1/webhooks", {"url": receiver.url, "events": ["comment.created"]}).data["id"]
-        client.post("/v1/comments", {"post": "post_x", "content": "hello"})
+        post = client.post("/v1/posts", {"title": "A post", "content": "Ten letters and more"}).json["post"]["id"]
+        client.post("/v1/comments", {"post": post, "content": "hello"})
         path = f"/v1/webhooks/{webhook}/attempts"
         until(lambda: len(client.get(path).data) == 2, seconds=30)
         assert [(each["attempt"], each["statusCode"]) for each in client.get(path).data] == [(2, 200), (1, 500)]

@@ -56,6 +56,7 @@ BREAKS = [
     ("a long app.py", "functions/jobs/app.py", "X = 1\n" * 61, "is the most"),
     ("a long file", "layers/core/sheaf/base/ids.py", "X = 1\n" * 500, "is the most"),
     ("a long function", "layers/core/sheaf/base/ids.py", "def f() -> None:\n" + "    x = 1\n" * 60, "is the most"),
+    ("an endpoint that reaches AWS", "layers/core/endpoints/tasks.py", "from sheaf.store import table\n", "only sheaf/store"),
     ("an entity that reaches inside", "layers/core/entities/tasks.py", "import boto3\n", "imports only sheaf"),
 ]
 

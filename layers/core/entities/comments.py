@@ -3,7 +3,10 @@
 from sheaf import Entity, field
 
 
-class Comment(Entity, prefix="cmt"):
-    post: str = field(index=True, max_length=64, description="The id of the post")
-    parent: str | None = field(None, index=True, max_length=64, description="The id of the comment it answers")
+class Comment(Entity, prefix="cmt", owner="author"):
+    post: str = field(index=True, ref="posts", once=True, max_length=64, description="The id of the post")
+    parent: str | None = field(
+        None, index=True, ref="comments", once=True, max_length=64, description="The id of the comment it answers"
+    )
     content: str = field(min_length=1, max_length=10_000)
+    author: str | None = field(None, max_length=64, description="Who wrote it")

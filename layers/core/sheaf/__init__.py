@@ -7,15 +7,21 @@ The names load on first use, so that a function which never validates a row neve
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sheaf.entity.fields import Email, Timestamp, field
+    from sheaf.base.errors import ValidationFailed
+    from sheaf.entity.fields import Email, Timestamp, Trimmed, field
+    from sheaf.entity.hooks import Change, Mail
     from sheaf.entity.model import Entity
 
-__all__ = ["Email", "Entity", "Timestamp", "field"]
+__all__ = ["Change", "Email", "Entity", "Mail", "Timestamp", "Trimmed", "ValidationFailed", "field"]
 
 _HOMES = {
+    "Change": "sheaf.entity.hooks",
     "Email": "sheaf.entity.fields",
     "Entity": "sheaf.entity.model",
+    "Mail": "sheaf.entity.hooks",
     "Timestamp": "sheaf.entity.fields",
+    "Trimmed": "sheaf.entity.fields",
+    "ValidationFailed": "sheaf.base.errors",
     "field": "sheaf.entity.fields",
 }
 

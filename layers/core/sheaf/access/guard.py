@@ -1,6 +1,7 @@
 """From a request's headers to its caller: which credential, which tenant, how much is left."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sheaf.access import tokens
@@ -24,11 +25,11 @@ class _Unproven:
 
 
 def authenticate(
-    authorization: str | None, tenant_header: str | None, request_id: str, cost: int = 1
+    authorization: str | None, named: Iterable[str | None], request_id: str, cost: int = 1
 ) -> tuple[Caller, Allowance]:
     """The caller behind an `Authorization` header, its window charged with `cost`.
 
-    Raises Unauthenticated, RateLimited, TenantDisabled, or TenantMismatch where `x-tenant-id` names another tenant.
+    Raises Unauthenticated, RateLimited, TenantDisabled, or TenantMismatch where the request has `named` another tenant.
     """
     credential = _bearer(authorization)
     session: str | None = None
@@ -43,8 +44,8 @@ def authenticate(
     row, left = spend(keys.principal(scope, principal), limit, session=session, cost=cost)
     if tenant is None or tenant["st"] != "active":
         raise TenantDisabled("This tenant is disabled")
-    if tenant_header is not None and tenant_header != scope.tenant:
-        raise TenantMismatch("x-tenant-id names another tenant than the credential")
+    if any(each is not None and each != scope.tenant for each in named):
+        raise TenantMismatch("The request names another tenant than its credential")
     name = principal if session else principal[:16]  # a key is named by the head of its digest in logs and events
     return Caller(scope.tenant, name, row["role"], request_id, "user" if session else "key"), left
 

@@ -1,9 +1,10 @@
 """What each role may do. A route names one permission; without one it does not start."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from sheaf.access.caller import Caller, Role
-from sheaf.base.errors import PermissionDenied
+from sheaf.base.errors import NotOwner, PermissionDenied
 
 Permission = Literal[
     "records:read",
@@ -33,3 +34,14 @@ def require(caller: Caller, permission: Permission) -> None:
     """Raise PermissionDenied unless the caller holds the permission."""
     if not allows(caller.role, permission):
         raise PermissionDenied(f"This needs the permission {permission}, which the role {caller.role} does not have")
+
+
+def owns(caller: Caller, owner: str | None, row: Mapping[str, Any]) -> bool:
+    """Whether the caller may change a row: its owner, a moderator, an admin, anyone where the entity has no owner field."""
+    return owner is None or row.get(owner) == caller.principal or caller.role in ("moderator", "admin")
+
+
+def require_owner(caller: Caller, owner: str | None, row: Mapping[str, Any], verb: str) -> None:
+    """Raise NotOwner unless the caller may change the row."""
+    if not owns(caller, owner, row):
+        raise NotOwner(f"You can only {verb} your own rows")

@@ -33,6 +33,12 @@ class Config:
     webhook_loopback: bool  # true lets webhooks reach 127.0.0.1 over http; the template refuses it in prod
     webhook_retry_seconds: tuple[int, ...]  # the pause before the 2nd, 3rd, … attempt; 0–900 each (SQS delay)
     docs_url: str  # the page of the error codes, without the fragment
+    mails_queue_url: str
+    mail_from: str  # the sender of every mail; SES must know it
+    mail_operator: str  # who reads what is written to the installation itself
+    cors_origins: tuple[str, ...]  # https://app.example.com,…; * lets any page in, without credentials; "none" lets in nobody
+    v1_deprecated: str  # the day on which v1 is deprecated, 2027-01-31; "never" while it is not
+    v1_sunset: str  # the day on which it ends
 
 
 def load(environ: Mapping[str, str]) -> Config:
@@ -52,6 +58,11 @@ def _convert(name: str, raw: str, kind: str) -> object:
         if raw not in ("true", "false"):
             raise ConfigError(f"the environment variable {name} must be true or false, not {raw!r}")
         return raw == "true"
+    if "tuple[str" in kind:
+        parts = tuple(part.strip() for part in raw.split(",")) if raw != "none" else ()
+        if "*" in parts and len(parts) > 1:
+            raise ConfigError(f"the environment variable {name} names * and other origins; credentials go to named ones only")
+        return parts
     if "tuple" in kind:
         try:
             numbers = tuple(int(part) for part in raw.split(","))

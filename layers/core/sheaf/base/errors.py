@@ -54,6 +54,13 @@ class InvalidParameter(BadRequest):
     title = "Invalid query parameters"
 
 
+class IndexRequired(BadRequest):
+    """No index serves the query, and reading every row is refused or over the scan budget."""
+
+    code = "index_required"
+    title = "Query needs an index"
+
+
 class InvalidCursor(BadRequest):
     """The cursor is damaged, expired, or belongs to another list."""
 
@@ -79,6 +86,13 @@ class PermissionDenied(SheafError):
     status = 403
     code = "permission_denied"
     title = "Insufficient permissions"
+
+
+class NotOwner(PermissionDenied):
+    """Only the row's owner, a moderator or an admin may change it."""
+
+    code = "not_owner"
+    title = "Access denied"
 
 
 class TenantMismatch(PermissionDenied):
@@ -119,6 +133,20 @@ class Conflict(SheafError):
     title = "Conflict"
 
 
+class NotUnique(Conflict):
+    """Another row has this value in a field that is unique; `errors` names the field."""
+
+    code = "not_unique"
+    title = "Duplicate entry"
+
+
+class InFlight(Conflict):
+    """A request with the same Idempotency-Key is still being worked on."""
+
+    code = "idempotency_in_flight"
+    title = "Request in flight"
+
+
 class PreconditionFailed(SheafError):
     """`If-Match` names another version than the current one."""
 
@@ -149,6 +177,22 @@ class ValidationFailed(SheafError):
     status = 422
     code = "validation_failed"
     title = "Validation failed"
+
+
+class KeyReused(SheafError):
+    """The Idempotency-Key was used before with another body."""
+
+    status = 422
+    code = "idempotency_key_reused"
+    title = "Idempotency key reused"
+
+
+class PreconditionRequired(SheafError):
+    """This entity is only changed with `If-Match` (RFC 6585, 3)."""
+
+    status = 428
+    code = "precondition_required"
+    title = "Precondition required"
 
 
 class RateLimited(SheafError):

@@ -44,6 +44,11 @@ def time_of(typeid: str) -> int:
     return number >> 80
 
 
+def lowest(prefix: str, at_ms: int) -> str:
+    """A text that sorts before every id made at `at_ms` or later, and after every earlier one."""
+    return _build(prefix, at_ms, 0)
+
+
 def _digest(seed: str, bits: int) -> int:
     return int.from_bytes(sha256(seed.encode()).digest()[:10], "big") & ((1 << bits) - 1)
 

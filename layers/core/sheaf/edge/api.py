@@ -2,20 +2,22 @@
 
 `api = Api()`, then `@api.get("/v1/tasks/<row_id>", permission="records:read")` over a function that takes the
 Request and the path's parameters and returns a Reply; `handler = api.handler` is the Lambda's entry point.
+Rules are written for v1; the same routes answer under v2, and a tenant may stand behind the version (edge/request.py).
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 from sheaf.access import guard, limits, roles
 from sheaf.access.roles import Permission
 from sheaf.base import ids
-from sheaf.base.errors import MethodNotAllowed, NotFound, SheafError
+from sheaf.base.errors import NotFound, SheafError
 from sheaf.base.log import log
-from sheaf.edge.envelope import failure, success
+from sheaf.edge import cors, notices
+from sheaf.edge.envelope import Profile, failure, success
 from sheaf.edge.request import Request, read
-from sheaf.edge.router import Door, Endpoint, Route, Router
+from sheaf.edge.router import Endpoint, Route, Router, Rule
 from sheaf.edge.start import start
 from sheaf.store import keys
 
@@ -32,13 +34,20 @@ class Api:
     def __init__(self) -> None:
         start()
         self._router = Router()
-        self._fallback: Route | None = None
+        self._fallback: Endpoint | None = None
 
-    def route(self, method: Method, rule: str, *, permission: Permission, cost: int = 1) -> Decorator:
+    def route(
+        self, method: Method, rule: str, *, permission: Permission, cost: int = 1, profile: Profile | None = None
+    ) -> Decorator:
         """Register a route for callers who hold `permission`; a request takes `cost` from their window."""
-        return self._register(method, rule, lambda request: prove(request, permission, cost))
 
-    def public(self, method: Method, rule: str, *, per_window: int | None = None) -> Decorator:
+        def door(request: Request) -> Mapping[str, str]:
+            return prove(request, permission, cost)
+
+        return self._register(method, rule, lambda endpoint: Route(door, endpoint, permission, profile))
+
+    def public(self, method: Method, rule: str, *, per_window: int | None = None, profile: Profile | None = None,
+               everyone: bool = False) -> Decorator:  # fmt: skip
         """Register a route without a credential; `per_window` bounds the requests of one source address."""
 
         def door(request: Request) -> Mapping[str, str]:
@@ -46,19 +55,23 @@ class Api:
                 return {}
             return limits.spend_address(keys.address(rule, request.source_ip), per_window).headers()
 
-        return self._register(method, rule, door)
+        return self._register(method, rule, lambda endpoint: Route(door, endpoint, "", profile, everyone))
 
-    def get(self, rule: str, *, permission: Permission) -> Decorator:
+    def get(self, rule: str, *, permission: Permission, profile: Profile | None = None) -> Decorator:
         """`route` for GET, which answers HEAD too."""
-        return self.route("GET", rule, permission=permission)
+        return self.route("GET", rule, permission=permission, profile=profile)
 
-    def post(self, rule: str, *, permission: Permission, cost: int = 1) -> Decorator:
+    def post(self, rule: str, *, permission: Permission, cost: int = 1, profile: Profile | None = None) -> Decorator:
         """`route` for POST."""
-        return self.route("POST", rule, permission=permission, cost=cost)
+        return self.route("POST", rule, permission=permission, cost=cost, profile=profile)
 
     def otherwise(self, endpoint: Endpoint) -> None:
         """Answer every path that no route takes, whatever the method, without a credential."""
-        self._fallback = Route(lambda _: {}, endpoint)
+        self._fallback = endpoint
+
+    def rules(self) -> Iterator[Rule]:
+        """What is registered, for whoever describes the API."""
+        return iter(self._router)
 
     def handler(self, event: dict[str, Any], context: Any) -> Response:
         """The Lambda entry point (API Gateway REST proxy events)."""
@@ -68,9 +81,9 @@ class Api:
             request = read(event, request.id)
             response = self._answer(request)
         except SheafError as error:  # the event itself cannot be read
-            response = _failed(error, request, {})
+            response = _failed(error, request, {}, None)
         except Exception:
-            response = _unforeseen(request, {})
+            response = _unforeseen(request, {}, None)
         if request.method == "HEAD":
             response["body"] = ""
         who = {"tenant": request.proven.tenant, "principal": request.proven.principal} if request.proven else {}
@@ -80,59 +93,73 @@ class Api:
         })  # fmt: skip
         return response
 
-    def _register(self, method: Method, rule: str, door: Door) -> Decorator:
+    def _register(self, method: Method, rule: str, made: Callable[[Endpoint], Route]) -> Decorator:
         def decorate(endpoint: Endpoint) -> Endpoint:
-            self._router.add(method, rule, Route(door, endpoint))
+            self._router.add(method, rule, made(endpoint))
             return endpoint
 
         return decorate
 
     def _answer(self, request: Request) -> Response:
-        left: Mapping[str, str] = {}
         try:
-            route, parameters = self._find(request)
-            left = route.door(request)
-            reply = route.endpoint(request, **parameters)
-            return _response(reply.status, success(reply, request.id), request, {**left, **reply.headers})
-        except MethodNotAllowed as error:
-            if request.method == "OPTIONS":
-                return _response(204, "", request, error.headers)
-            return _failed(error, request, left)
+            rule = self._router.find(request.route_path)
+        except NotFound as error:
+            return self._lost(request, error)
+        any_route = rule.any_route
+        profile = any_route.profile if request.version == 1 and not request.prefer.canonical else None
+        if request.method == "OPTIONS" and "OPTIONS" not in rule.methods:
+            headers = {"Allow": rule.allowed, **cors.headers(request, rule.allowed, any_route.everyone)}
+            return _response(200 if any_route.everyone else 204, "", request, headers)
+        left = dict(cors.headers(request, None, any_route.everyone))
+        try:
+            route = rule.route(request.method)
+            left |= route.door(request)
+            reply = route.endpoint(request, **rule.parameters(request.route_path))
+            return _response(reply.status, success(reply, request), request, {**left, **_followed(request), **reply.headers})
         except SheafError as error:
-            return _failed(error, request, left)
+            return _failed(error, request, left, profile)
         except Exception:
-            return _unforeseen(request, left)
+            return _unforeseen(request, left, profile)
 
-    def _find(self, request: Request) -> tuple[Route, dict[str, str]]:
+    def _lost(self, request: Request, error: NotFound) -> Response:
         try:
-            return self._router.find(request.method, request.route_path)
-        except NotFound:
             if self._fallback is None:
-                raise
-            return self._fallback, {}
+                raise error
+            reply = self._fallback(request)
+            return _response(reply.status, success(reply, request), request, reply.headers)
+        except SheafError as refusal:
+            return _failed(refusal, request, cors.headers(request, None, False), None)
 
 
 def prove(request: Request, permission: Permission, cost: int = 1) -> Mapping[str, str]:
     """Set the request's caller and charge its window; the rate-limit headers. Raises for anyone without permission."""
-    caller, left = guard.authenticate(request.headers.get("authorization"), request.headers.get("x-tenant-id"), request.id, cost)
+    named = (request.headers.get("x-tenant-id"), request.named_tenant)
+    caller, left = guard.authenticate(request.headers.get("authorization"), named, request.id, cost)
     request.proven = caller
     roles.require(caller, permission)
     return left.headers()
 
 
-def _failed(error: SheafError, request: Request, left: Mapping[str, str]) -> Response:
+def _followed(request: Request) -> Mapping[str, str]:
+    applied = {"Preference-Applied": ", ".join(dict.fromkeys(request.applied))} if request.applied else {}
+    return {**applied, **({"Idempotent-Replayed": "true"} if request.replayed else {})}
+
+
+def _failed(error: SheafError, request: Request, left: Mapping[str, str], profile: Profile | None) -> Response:
     if error.status >= 500:
         log.exception("request failed", extra={"requestId": request.id, "code": error.code})
-    return _response(error.status, failure(error, request.id), request, {**left, **error.headers})
+    status, kind, body = failure(error, request, profile)
+    return _response(status, body, request, {**left, **error.headers, "Content-Type": kind})
 
 
-def _unforeseen(request: Request, left: Mapping[str, str]) -> Response:
+def _unforeseen(request: Request, left: Mapping[str, str], profile: Profile | None) -> Response:
     log.exception("request failed", extra={"requestId": request.id})
     hidden = SheafError("Something went wrong; the request id finds it in the logs")
-    return _response(hidden.status, failure(hidden, request.id), request, left)
+    status, kind, body = failure(hidden, request, profile)
+    return _response(status, body, request, {**left, "Content-Type": kind})
 
 
 def _response(status: int, body: str, request: Request, headers: Mapping[str, str]) -> Response:
     kind = {"Content-Type": "application/json"} if body else {}
-    sent = {**kind, **_SAFETY, "X-Request-Id": request.id, **headers}
+    sent = {**kind, **_SAFETY, **notices.headers(request.version), "X-Request-Id": request.id, **headers}
     return {"statusCode": status, "headers": sent, "body": body, "isBase64Encoded": False}

@@ -1,18 +1,23 @@
-"""Answers on the wire: `{"success", "data", "meta"?, "message"?, "requestId", "timestamp"}` and its error twin."""
+"""Answers on the wire: `{"success", "data", "meta"?, "message"?, "requestId", "timestamp"}` and its error twin.
+
+A route may declare a profile, the shape that an older client knows; `Prefer: profile=canonical` and v2 never use it.
+Errors are RFC 9457 where `Accept` asks for `application/problem+json`.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from sheaf.base.clock import iso, now_ms
 from sheaf.base.config import config
 from sheaf.base.errors import SheafError
+from sheaf.edge.request import Request
 
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """JSON text that is spliced into an answer unparsed: a row's document, or several."""
+    """Text that is spliced into an answer unparsed: a row's JSON document, or several."""
 
     text: str
 
@@ -34,24 +39,49 @@ class Reply:
     bare: bool = False
 
 
-def success(reply: Reply, request_id: str) -> str:
+NOTHING = Raw("")  # the data of an answer without a body
+
+
+class Profile(Protocol):
+    """How a route that older clients know answers."""
+
+    def failure(self, error: SheafError, request: Request) -> tuple[int, Mapping[str, Any]]:
+        """The status and the body of an error."""
+        ...
+
+
+def success(reply: Reply, request: Request) -> str:
     """The body of a good answer."""
     data = reply.data.text if isinstance(reply.data, Raw) else _json(reply.data)
-    if reply.bare:
+    if reply.bare or not data:
         return data
     meta = f',"meta":{_json(reply.meta)}' if reply.meta is not None else ""
     message = f',"message":{_json(reply.message)}' if reply.message else ""
-    return f'{{"success":true,"data":{data}{meta}{message},"requestId":{_json(request_id)},"timestamp":"{iso(now_ms())}"}}'
+    return f'{{"success":true,"data":{data}{meta}{message},"requestId":{_json(request.id)},"timestamp":"{iso(now_ms())}"}}'
 
 
-def failure(error: SheafError, request_id: str) -> str:
-    """The body of an error answer."""
-    body: dict[str, Any] = {"success": False, "error": error.title, "code": error.code, "message": error.message}
-    if error.fields:
-        body["errors"] = error.fields
-    body |= error.extra
-    body |= {"docUrl": f"{config().docs_url}#{error.code}", "requestId": request_id, "timestamp": iso(now_ms())}
-    return _json(body)
+def failure(error: SheafError, request: Request, profile: Profile | None) -> tuple[int, str, str]:
+    """The status, content type and body of an error answer."""
+    page = f"{config().docs_url}#{error.code}"
+    fields = {_renamed(path, request.names): text for path, text in error.fields.items()}
+    if "application/problem+json" in request.headers.get("accept", "").lower():
+        # RFC 9457; `errors`, `code` and what else an error carries are its extension members.
+        problem = {"type": page, "title": error.title, "status": error.status, "detail": error.message,
+                   "instance": f"urn:sheaf:request:{request.id}", "code": error.code,
+                   **({"errors": fields} if fields else {}), **error.extra, "requestId": request.id}  # fmt: skip
+        return error.status, "application/problem+json", _json(problem)
+    if profile is not None:
+        status, shape = profile.failure(error, request)
+        return status, "application/json", _json(shape)
+    body = {"success": False, "error": error.title, "code": error.code, "message": error.message,
+            **({"errors": fields} if fields else {}), **error.extra,
+            "docUrl": page, "requestId": request.id, "timestamp": iso(now_ms())}  # fmt: skip
+    return error.status, "application/json", _json(body)
+
+
+def _renamed(path: str, names: Mapping[str, str]) -> str:
+    head, dot, rest = path.partition(".")
+    return f"{names.get(head, head)}{dot}{rest}"
 
 
 def _json(value: Any) -> str:

@@ -2,15 +2,22 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
-from pydantic_core import from_json
-
 from sheaf.access.caller import Caller
-from sheaf.base.bounds import BODY_BYTES, JSON_DEPTH
-from sheaf.base.errors import BadRequest, InvalidJson, InvalidParameter, TooLarge, Unauthenticated, UnsupportedMediaType
+from sheaf.base.bounds import BODY_BYTES, IDEMPOTENCY_KEY_CHARACTERS
+from sheaf.base.errors import BadRequest, InvalidParameter, Unauthenticated
+from sheaf.edge import body, prefer
+from sheaf.edge.prefer import Preferences
+from sheaf.records.commit import Options
+from sheaf.records.once import Once, once
+
+_PATH = re.compile(r"(?:/api)?/v(?P<version>[12])(?:/(?P<tenant>tnt_[^/]*))?(?P<rest>/.*)?")
+_ETAG = re.compile(r'(?P<weak>W/)?"(?P<version>[^"]*)"|(?P<bare>\d+)')
 
 
 @dataclass(slots=True)
@@ -24,7 +31,13 @@ class Request:
     query: Mapping[str, str]
     body: bytes
     source_ip: str
+    version: int = 1  # of the API
+    route_path: str = "/"  # what routes are matched by: always /v1/…, without the tenant's segment
+    named_tenant: str | None = None  # the tenant that the path names; it must be the credential's
     proven: Caller | None = None
+    applied: list[str] = field(default_factory=list)  # the preferences that were followed
+    names: Mapping[str, str] = field(default_factory=dict)  # how this version of the API calls fields of the entity
+    _once: Once | None = None
 
     @property
     def caller(self) -> Caller:
@@ -34,38 +47,55 @@ class Request:
         return self.proven
 
     @property
-    def route_path(self) -> str:
-        """The path that routes are matched by: a custom domain may keep the stage's name in front of it."""
-        return self.path.removeprefix("/api") if self.path.startswith("/api/") else self.path
+    def prefer(self) -> Preferences:
+        """What the client would like."""
+        return prefer.parse(self.headers.get("prefer", ""))
 
     def json(self, limit: int = BODY_BYTES) -> Any:
         """The body as JSON; raises TooLarge, UnsupportedMediaType or InvalidJson."""
-        kind = self.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-        if kind != "application/json" and not kind.endswith("+json"):
-            raise UnsupportedMediaType(
-                f"The body must be application/json, not {kind[:80]!r}", headers={"Accept": "application/json"}
-            )
-        if len(self.body) > limit:
-            raise TooLarge(f"The body is {len(self.body):,} bytes; {limit:,} is the most here")
-        if not self.body.strip():
-            raise InvalidJson("The body is empty; this route needs a JSON body")
-        try:
-            value = from_json(self.body, allow_inf_nan=False)
-        except ValueError as error:
-            raise InvalidJson(f"The body is not JSON: {error}") from None
-        _check_depth(value)
-        return value
+        kind = self.headers.get("content-type", "application/json")
+        return body.read(self.body, kind, self.headers.get("content-encoding", ""), limit)
 
-    def if_match(self) -> int | None:
-        """The version that `If-Match` demands (RFC 9110, 13.1.1); None without one, or for `*`."""
+    def once(self, caller: Caller | None = None) -> Once | None:
+        """The request's Idempotency-Key, where it has one; raises BadRequest for one that cannot be.
+
+        A public route says for whom it writes.
+        """
+        text = self.headers.get("idempotency-key")
+        if text is None or self._once is not None:
+            return self._once
+        key = text.strip().removeprefix('"').removesuffix('"')
+        if not 1 <= len(key) <= IDEMPOTENCY_KEY_CHARACTERS or not key.isascii() or not key.isprintable():
+            message = f"must be 1 to {IDEMPOTENCY_KEY_CHARACTERS} printable ASCII characters"
+            raise BadRequest(f"Idempotency-Key {message}", fields={"Idempotency-Key": message})
+        said = "\0".join((str(self.version), *(f"{name}={value}" for name, value in sorted(self.query.items()))))
+        fingerprint = sha256(said.encode() + b"\0" + self.body).hexdigest()
+        self._once = once(caller or self.caller, self.method, self.route_path, key, fingerprint)
+        return self._once
+
+    def options(self) -> Options:
+        """How the client asks for a write; the preferences that it follows are noted as applied."""
+        wanted = self.prefer
+        versions = self.if_match()
+        self.applied += ["dry-run"] * wanted.dry_run + ["merge=disjoint"] * (wanted.merge and versions is not None)
+        return Options(versions, wanted.merge, wanted.dry_run, None if wanted.dry_run else self.once())
+
+    def if_match(self) -> frozenset[int] | None:
+        """The versions that `If-Match` allows (RFC 9110, 13.1.1); None without one, or for `*`."""
         text = self.headers.get("if-match")
         if text is None or text.strip() == "*":
             return None
-        digits = text.strip().strip('"')
-        if not (digits.isascii() and digits.isdigit() and len(digits) < 16):
-            message = 'must be "*" or one version in quotes, as ETag gives it'
-            raise BadRequest(f"If-Match {message}", fields={"If-Match": message})
-        return int(digits)
+        return frozenset(_versions("If-Match", text, weak=False))
+
+    def knows(self, version: int) -> bool:
+        """Whether `If-None-Match` says that the client has this version."""
+        text = self.headers.get("if-none-match")
+        return text is not None and (text.strip() == "*" or version in _versions("If-None-Match", text, weak=True))
+
+    @property
+    def replayed(self) -> bool:
+        """Whether an earlier request under the same key has done this already."""
+        return self._once is not None and self._once.replayed
 
 
 def read(event: Mapping[str, Any], fallback_id: str) -> Request:
@@ -74,15 +104,42 @@ def read(event: Mapping[str, Any], fallback_id: str) -> Request:
     context = event.get("requestContext") or {}
     asked = headers.get("x-request-id", "")
     sane = 8 <= len(asked) <= 64 and asked.isascii() and asked.replace("-", "").replace("_", "").isalnum()
+    path = str(event.get("path", "/"))
+    version, tenant, route_path = _located(path)
     return Request(
         id=asked if sane else str(context.get("requestId") or fallback_id),
         method=str(event.get("httpMethod", "GET")).upper(),
-        path=str(event.get("path", "/")),
+        path=path,
         headers=headers,
         query=_query(event),
         body=_body(event),
         source_ip=str((context.get("identity") or {}).get("sourceIp") or "unknown"),
+        version=version,
+        route_path=route_path,
+        named_tenant=tenant,
     )
+
+
+def _located(path: str) -> tuple[int, str | None, str]:
+    """The API's version, the tenant that the path names, and the path that routes are matched by."""
+    match = _PATH.fullmatch(path)
+    if match is None:
+        return 1, None, path.removeprefix("/api") if path.startswith("/api/") else path
+    return int(match["version"]), match["tenant"], f"/v1{match['rest'] or ''}"
+
+
+def _versions(name: str, text: str, *, weak: bool) -> set[int]:
+    found: set[int] = set()
+    for part in text.split(","):
+        match = _ETAG.fullmatch(part.strip())
+        if match is None:
+            message = 'must be "*" or versions in quotes, as ETag gives them'
+            raise BadRequest(f"{name} {message}", fields={name: message})
+        digits = match["version"] or match["bare"] or ""
+        # A weak tag never matches If-Match, and one that we never gave out matches nothing (RFC 9110, 8.8.3.2).
+        if digits.isascii() and digits.isdigit() and len(digits) < 16 and (weak or not match["weak"]):
+            found.add(int(digits))
+    return found
 
 
 def _query(event: Mapping[str, Any]) -> dict[str, str]:
@@ -102,13 +159,3 @@ def _body(event: Mapping[str, Any]) -> bytes:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise BadRequest("The body is marked as base 64 but is not") from None
-
-
-def _check_depth(value: Any) -> None:
-    level = [value]
-    for _ in range(JSON_DEPTH):
-        level = [child for each in level if isinstance(each, dict | list)
-                 for child in (each.values() if isinstance(each, dict) else each)]  # fmt: skip
-        if not level:
-            return
-    raise InvalidJson(f"The body is nested deeper than {JSON_DEPTH} levels")

@@ -1,13 +1,13 @@
 """Which endpoint answers a method and a path. A rule is `/v1/<entity>/<row_id>`; a plain segment wins over `<…>`.
 
-Our own sixty lines instead of a framework's resolver: docs/decisions.md has the measurement.
+Our own lines instead of a framework's resolver: docs/decisions.md has the measurement.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from sheaf.base.errors import MethodNotAllowed, NotFound
-from sheaf.edge.envelope import Reply
+from sheaf.edge.envelope import Profile, Reply
 from sheaf.edge.request import Request
 
 Door = Callable[[Request], Mapping[str, str]]
@@ -22,17 +22,42 @@ class Route:
 
     door: Door
     endpoint: Endpoint
+    permission: str = ""  # empty for a public route
+    profile: Profile | None = None
+    everyone: bool = False  # whether pages of any origin may call
 
 
 @dataclass(slots=True)
-class _Rule:
+class Rule:
+    """A path with its methods."""
+
     segments: tuple[str, ...]
     methods: dict[str, Route] = field(default_factory=dict)
 
     def matches(self, path: tuple[str, ...]) -> bool:
+        """Whether the path, of as many segments, fits."""
         return all(mine == theirs or (mine.startswith("<") and theirs) for mine, theirs in zip(self.segments, path, strict=True))
 
+    def parameters(self, path: str) -> dict[str, str]:
+        """The values of the path's `<…>` segments."""
+        named = zip(self.segments, _segments(path), strict=True)
+        return {name[1:-1]: value for name, value in named if name.startswith("<")}
+
+    def route(self, method: str) -> Route:
+        """The route of a method; raises MethodNotAllowed with those that are possible."""
+        found = self.methods.get("GET" if method == "HEAD" else method)
+        if found is None:
+            raise MethodNotAllowed(f"{method} is not possible here; {self.allowed} are", headers={"Allow": self.allowed})
+        return found
+
+    @property
+    def any_route(self) -> Route:
+        """One of its routes: a profile and a policy for origins hold for all methods of a path."""
+        return next(iter(self.methods.values()))
+
+    @property
     def allowed(self) -> str:
+        """The methods that are possible."""
         taken = {*self.methods, "OPTIONS", *(["HEAD"] if "GET" in self.methods else [])}
         return ", ".join(method for method in _ORDER if method in taken)
 
@@ -41,7 +66,11 @@ class Router:
     """The rules of one function, by their number of segments."""
 
     def __init__(self) -> None:
-        self._rules: dict[int, list[_Rule]] = {}
+        self._rules: dict[int, list[Rule]] = {}
+
+    def __iter__(self) -> Iterator[Rule]:
+        """Every rule."""
+        return (rule for rules in self._rules.values() for rule in rules)
 
     def add(self, method: str, rule: str, route: Route) -> None:
         """Register a route."""
@@ -49,23 +78,17 @@ class Router:
         rules = self._rules.setdefault(len(segments), [])
         known = next((each for each in rules if each.segments == segments), None)
         if known is None:
-            known = _Rule(segments)
+            known = Rule(segments)
             rules.append(known)
             rules.sort(key=lambda each: [segment.startswith("<") for segment in each.segments])
         known.methods[method] = route
 
-    def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
-        """The route and the path's parameters; raises NotFound, or MethodNotAllowed with the methods that are possible."""
+    def find(self, path: str) -> Rule:
+        """The rule of a path; raises NotFound."""
         segments = _segments(path)
         for rule in self._rules.get(len(segments), []):
-            if not rule.matches(segments):
-                continue
-            route = rule.methods.get("GET" if method == "HEAD" else method)
-            if route is None:
-                allowed = rule.allowed()
-                raise MethodNotAllowed(f"{method} is not possible here; {allowed} are", headers={"Allow": allowed})
-            names = zip(rule.segments, segments, strict=True)
-            return route, {name[1:-1]: value for name, value in names if name.startswith("<")}
+            if rule.matches(segments):
+                return rule
         raise NotFound(f"There is nothing at {path[:200]}")
 
 

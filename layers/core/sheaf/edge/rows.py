@@ -1,30 +1,118 @@
-"""Rows as answers: one row, a page of them, and the refusal of writes where an entity takes none."""
+"""The endpoints that every entity has: rows in, rows out."""
 
 from collections.abc import Mapping
+from typing import Any
 
-from sheaf.base.errors import MethodNotAllowed
-from sheaf.edge.envelope import Raw, Reply
+from pydantic_core import to_json
+
+from sheaf.base.errors import InvalidCursor, MethodNotAllowed, ValidationFailed
+from sheaf.edge.envelope import NOTHING, Raw, Reply
 from sheaf.edge.request import Request
-from sheaf.entity import filters, pages
+from sheaf.edge.wire import Wire
+from sheaf.entity import query
+from sheaf.entity.body import object_of
+from sheaf.entity.query import Query
 from sheaf.entity.registry import EntityType
+from sheaf.records import read, relations, versions, write
+from sheaf.records.aggregate import aggregate
 from sheaf.records.page import page
+from sheaf.records.relations import Expansion
 from sheaf.records.rows import Row
 
-_PAGE_PARAMETERS = ("limit", "cursor")
+
+def as_row(
+    request: Request, entity: EntityType, row: Row, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Reply:
+    """One row with its version as the ETag; without a body where `Prefer: return=minimal` asks for that."""
+    sent = {"ETag": f'"{row.version}"', **(headers or {})}
+    wanted = request.prefer
+    if request.method != "GET" and wanted.minimal and not wanted.dry_run:
+        request.applied.append("return=minimal")
+        return Reply(NOTHING, 204 if status == 200 else status, headers=sent)
+    meta = {"dryRun": True} if wanted.dry_run and request.method != "GET" else None
+    return Reply(Raw(Wire(request, entity).row(row)), status, meta=meta, headers=sent)
 
 
-def as_row(row: Row, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
-    """One row with its version as the ETag."""
-    return Reply(Raw(row.text), status, headers={"ETag": f'"{row.version}"', **(headers or {})})
+def show(request: Request, entity: EntityType, row_id: str) -> Reply:
+    """GET of one row, with the fields and relations that are asked for; 304 where the client has the version."""
+    row = read.one(request.caller, entity, row_id)
+    wire = Wire(request, entity)
+    asked = query.shape_of(entity, wire.query())
+    if request.knows(row.version):
+        return Reply(NOTHING, 304, headers={"ETag": f'"{row.version}"'})
+    if not (asked.fields or asked.expand):
+        return as_row(request, entity, row)
+    texts, meta = _shaped(request, wire, asked, [row])
+    return Reply(Raw(texts[0]), meta=meta or None, headers={"ETag": f'"{row.version}"'})
 
 
 def listing(request: Request, entity: EntityType) -> Reply:
-    """The page that the request's `limit`, `cursor` and filters ask for."""
-    asked = pages.parse(request.query)
-    query = {name: value for name, value in request.query.items() if name not in _PAGE_PARAMETERS}
-    found = page(request.caller, entity, filters.parse(entity, query), asked)
-    meta = {"limit": asked.limit, "hasMore": found.next_cursor is not None, "nextCursor": found.next_cursor}
-    return Reply(Raw.array([row.text for row in found.rows]), meta=meta)
+    """The page, or the sums, that the request's parameters ask for."""
+    wire, wanted = Wire(request, entity), request.prefer
+    asked = query.parse(entity, wire.query(), lenient=wanted.lenient)
+    request.applied += ["handling=strict"] * wanted.strict + ["handling=lenient"] * wanted.lenient
+    if asked.aggregates:
+        return Reply([wire.document(each) for each in aggregate(request.caller, asked, strict=wanted.strict)])
+    found = page(request.caller, asked, strict=wanted.strict)
+    texts, extra = _shaped(request, wire, asked, found.rows)
+    meta: dict[str, Any] = {"limit": asked.limit, "hasMore": found.next_cursor is not None, "nextCursor": found.next_cursor}
+    meta |= {"page": asked.page} if asked.page else {}
+    meta |= {"total": found.total} if found.total is not None else {}
+    return Reply(Raw.array(texts), meta={**meta, **extra})
+
+
+def history(request: Request, entity: EntityType, row_id: str) -> Reply:
+    """GET of the page of a row's history that `limit` and `cursor` ask for."""
+    limit = query.limit_of({name: text for name, text in request.query.items() if name != "cursor"})
+    cursor = request.query.get("cursor", "")
+    if cursor and not (cursor.isascii() and cursor.isdigit() and len(cursor) < 12):
+        raise InvalidCursor("The cursor is damaged; start again without it")
+    found = versions.history(request.caller, entity, row_id, limit, int(cursor) if cursor else None)
+    following = str(found.next_before) if found.next_before else None
+    return Reply(found.changes, meta={"limit": limit, "hasMore": following is not None, "nextCursor": following})
+
+
+def create(request: Request, entity: EntityType) -> Reply:
+    """POST of a new row."""
+    row = write.create(request.caller, writable(entity), _body(request, entity), request.options())
+    return as_row(request, entity, row, status=201, headers={"Location": f"{entity.path}/{row.id}"})
+
+
+def replace(request: Request, entity: EntityType, row_id: str) -> Reply:
+    """PUT of a whole row."""
+    row = write.replace(request.caller, writable(entity), row_id, _body(request, entity), request.options())
+    return as_row(request, entity, row)
+
+
+def patch(request: Request, entity: EntityType, row_id: str) -> Reply:
+    """PATCH of some fields."""
+    row = write.patch(request.caller, writable(entity), row_id, _body(request, entity), request.options())
+    return as_row(request, entity, row)
+
+
+def delete(request: Request, entity: EntityType, row_id: str) -> Reply:
+    """DELETE of a row; it can be restored."""
+    row = write.delete(request.caller, writable(entity), row_id, request.options())
+    return Reply({"id": row.id, "deleted": True, "version": row.version})
+
+
+def restore(request: Request, entity: EntityType, row_id: str) -> Reply:
+    """POST that takes a row out of the trash."""
+    return as_row(request, entity, write.restore(request.caller, writable(entity), row_id, request.options()))
+
+
+def revert(request: Request, entity: EntityType, row_id: str) -> Reply:
+    """POST of `{"version": 3}`: the row as it was then, as a new version."""
+    body = object_of(request.json(), "version")
+    version = body.get("version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        message = "is required" if version is None else "must be a whole number from 1 on"
+        raise ValidationFailed(f"version: {message}", fields={"version": message})
+    return as_row(request, entity, write.revert(request.caller, writable(entity), row_id, version, request.options()))
+
+
+def _body(request: Request, entity: EntityType) -> Any:
+    return Wire(request, entity).body(request.json())
 
 
 def writable(entity: EntityType) -> EntityType:
@@ -32,3 +120,23 @@ def writable(entity: EntityType) -> EntityType:
     if not entity.model.writable:
         raise MethodNotAllowed(f"{entity.path} can only be read here", headers={"Allow": "GET, HEAD, OPTIONS"})
     return entity
+
+
+def _shaped(request: Request, wire: Wire, asked: Query, rows: list[Row]) -> tuple[list[str], dict[str, Any]]:
+    """The rows with the fields and relations that are asked for, and what `meta` says of the relations."""
+    if not (asked.fields or asked.expand):
+        return [wire.row(row) for row in rows], {}
+    documents = [row.document for row in rows]
+    state = relations.expand(request.caller, asked.entity, documents, asked.expand) if asked.expand else None
+    if asked.fields:
+        keep = {*asked.fields, "expand"}
+        documents = [{name: value for name, value in each.items() if name in keep} for each in documents]
+    return [to_json(wire.document(each)).decode() for each in documents], _told(state)
+
+
+def _told(state: Expansion | None) -> dict[str, Any]:
+    if state is None or not (state.omitted or state.more):
+        return {}
+    omitted = {"omitted": state.omitted} if state.omitted else {}
+    more = {"truncated": state.more} if state.more else {}
+    return {"expand": {**omitted, **more}}

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypedDict, Unpack
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 from pydantic_core import PydanticUndefined
 
-from sheaf.entity.names import INDEX_MARK
+from sheaf.entity.names import MARKS
 
 # One pattern instead of EmailStr: 20 times faster a row and 22 ms less at a cold start. The length is capped first.
 Email = Annotated[
@@ -20,6 +20,9 @@ Email = Annotated[
     ),
 ]
 """An e-mail address, kept in lower case."""
+
+Trimmed = Annotated[str, StringConstraints(strip_whitespace=True)]
+"""Text without white space around it; lengths are checked after that."""
 
 
 def _utc(moment: datetime) -> datetime:
@@ -40,14 +43,33 @@ class Rules(TypedDict, total=False):
     ge: int
     le: int
     description: str
+    examples: list[Any]
 
 
-def field(default: Any = PydanticUndefined, *, index: bool = False, **rules: Unpack[Rules]) -> Any:
-    """One field of an entity.
+class Marks(TypedDict, total=False):
+    """What a field is beside its type; each is False when left out."""
 
-    `default`: left out makes the field required. `index=True`: lists can be filtered by it (at most three a class).
+    index: bool  # lists filtered by its value are served by an index (at most three a class)
+    sort: bool  # lists ordered by it, and ranges of it, are served by an index (at most two a class)
+    unique: bool  # no two rows of a tenant hold the same value
+    search: bool  # its words are found by `search=`
+    ref: str  # it holds the id, or a list of ids, of rows at this path
+    readonly: bool  # only the server sets it
+    once: bool  # it is set when the row is made and never after
+    hidden: bool  # it is kept and never answered, not even in events
+    personal: bool  # it is about a person: erasing the person erases it
+
+
+class _Field(Marks, Rules, total=False):
+    pass
+
+
+def field(default: Any = PydanticUndefined, **rules: Unpack[_Field]) -> Any:
+    """One field of an entity: `Marks` say what it is, `Rules` what it may hold.
+
+    `default`: left out makes the field required.
     """
+    marks = {name: rules[name] for name in Marks.__annotations__ if rules.get(name)}  # type: ignore[literal-required]
+    given = {name: value for name, value in rules.items() if name in Rules.__annotations__}
     # Field's overloads list every combination of defaults apart; `Rules` holds what all of them take.
-    return Field(  # type: ignore[call-overload]
-        default, json_schema_extra={INDEX_MARK: True} if index else None, **rules
-    )
+    return Field(default, json_schema_extra={MARKS: marks} if marks else None, **given)  # type: ignore[call-overload]

@@ -1,21 +1,26 @@
-"""`Entity`, the class an adopter writes, and the two ways between it and JSON."""
+"""`Entity`, the class an adopter writes, and the ways between it and JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sheaf.base.bounds import BULK_ERRORS, STRING_CHARACTERS
 from sheaf.base.errors import ValidationFailed
+from sheaf.entity.hooks import Change, Mail
 from sheaf.entity.names import SYSTEM_FIELDS
+
+Fields = dict[str, Any]
 
 
 class Entity(BaseModel):
     """The base of every entity.
 
     `class Task(Entity, prefix="tsk")` in `entities/tasks.py` gives the path `tasks`, ids `tsk_…` and events
-    `task.created`, `task.updated`, `task.deleted`. `writable=False` leaves only the reading routes.
-    `id`, `createdAt`, `updatedAt` and `version` are the server's and join every row.
+    `task.created`, `task.updated`, `task.deleted`, `task.restored`. `writable=False` leaves only the reading routes.
+    `owner="author"` names the read-only field that holds who made a row; only they, moderators and admins change it.
+    `versioned=True` demands `If-Match` of every change. `id`, `createdAt`, `updatedAt` and `version` are the
+    server's and join every row.
     """
 
     # defer_build: a request that only reads never pays for the validator.
@@ -23,21 +28,54 @@ class Entity(BaseModel):
 
     prefix: ClassVar[str]
     writable: ClassVar[bool]
+    owner: ClassVar[str | None]
+    versioned: ClassVar[bool]
 
-    def __init_subclass__(cls, *, prefix: str, writable: bool = True, **options: Any) -> None:
+    def __init_subclass__(
+        cls, *, prefix: str, writable: bool = True, owner: str | None = None, versioned: bool = False, **options: Any
+    ) -> None:
         super().__init_subclass__(**options)
         cls.prefix = prefix
         cls.writable = writable
+        cls.owner = owner
+        cls.versioned = versioned
+
+    def before(self, change: Change) -> None:
+        """Set computed fields, or refuse with ValidationFailed; runs before every write, on checked values.
+
+        It must depend on nothing but the row and the change: it runs again when a write meets another writer.
+        """
+
+    @classmethod
+    def after(cls, change: Change, row: Mapping[str, Any]) -> Iterable[Mail]:
+        """What follows from a change that has happened; runs after the answer, once or (rarely) more often."""
+        return ()
 
 
-def checked(model: type[Entity], body: object) -> dict[str, Any]:
-    """The fields of a valid `body` as plain JSON values; raises ValidationFailed with one message per field."""
-    if not isinstance(body, dict):
-        raise ValidationFailed("The body must be a JSON object", fields={"": "must be an object"})
+def accepted(model: type[Entity], fields: Fields, change: Change) -> Fields:
+    """Checked and computed fields as plain JSON values; raises ValidationFailed with one message per field."""
     try:
-        return model.model_validate(body).model_dump(mode="json")
+        made = model.model_validate(fields)
+        if model.before is not Entity.before:
+            made.before(change)
+            # What a hook sets is held to the same rules as what a client sends.
+            made = model.model_validate(made.model_dump())
     except ValidationError as error:
         raise ValidationFailed(_summary(wrong := _messages(model, error)), fields=wrong) from None
+    return made.model_dump(mode="json")
+
+
+def merged(old: Any, patch: Any) -> Any:
+    """RFC 7396: `patch` laid over `old`; null takes a member away."""
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(old) if isinstance(old, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = merged(result.get(name), value)
+    return result
 
 
 def _messages(model: type[Entity], error: ValidationError) -> dict[str, str]:
@@ -54,11 +92,11 @@ def _message(model: type[Entity], path: str, kind: str, text: str) -> str:
     if kind == "missing":
         return "is required"
     if kind != "extra_forbidden":
-        return text
+        return text.removeprefix("Value error, ")
     return "is set by the server" if path in SYSTEM_FIELDS else f"is not a field of {model.__name__}"
 
 
 def _summary(messages: Mapping[str, str]) -> str:
     path, text = next(iter(messages.items()))
     more = f" (and {len(messages) - 1} more)" if len(messages) > 1 else ""
-    return f"{path}: {text}{more}"
+    return f"{path}: {text}{more}" if path else f"{text}{more}"

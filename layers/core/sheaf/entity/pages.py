@@ -1,45 +1,27 @@
-"""The page of a list: `limit`, and a cursor that only its own list and tenant can use."""
+"""Cursors: where a list goes on, for nobody but its own tenant and query."""
 
 import base64
 import hmac
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from sheaf.base.bounds import CURSOR_SECONDS, PAGE_DEFAULT, PAGE_LIMIT
+from sheaf.base.bounds import CURSOR_SECONDS
 from sheaf.base.clock import now
-from sheaf.base.errors import InvalidCursor, InvalidParameter
+from sheaf.base.errors import InvalidCursor
 
-_CURSOR = re.compile(r"[A-Za-z0-9_-]{20,1024}")
-
-
-@dataclass(frozen=True, slots=True)
-class PageRequest:
-    """What a request asks for; `cursor` is opaque until `open_cursor` checks it."""
-
-    limit: int
-    cursor: str | None
+_CURSOR = re.compile(r"[A-Za-z0-9_-]{20,4096}")
 
 
-def parse(query: Mapping[str, str]) -> PageRequest:
-    """Read `limit` (1–100) and `cursor`; raises InvalidParameter."""
-    text = query.get("limit", str(PAGE_DEFAULT))
-    if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= PAGE_LIMIT):
-        message = f"must be a whole number from 1 to {PAGE_LIMIT}"
-        raise InvalidParameter(f"limit: {message}", fields={"limit": message})
-    return PageRequest(int(text), query.get("cursor"))
-
-
-def seal_cursor(key: bytes, scope: str, position: str) -> str:
-    """A cursor for `position`. `scope` names the tenant and the query; HMAC-SHA256 binds the two and an expiry."""
+def seal_cursor(key: bytes, scope: str, position: Any) -> str:
+    """A cursor for `position` (JSON). `scope` names the tenant and the query; HMAC-SHA256 binds the two and an expiry."""
     payload = to_json({"p": position, "x": now() + CURSOR_SECONDS})
     return _text(_mac(key, scope, payload) + payload)
 
 
-def open_cursor(key: bytes, scope: str, cursor: str) -> str:
+def open_cursor(key: bytes, scope: str, cursor: str) -> Any:
     """The position inside; raises InvalidCursor for one that is damaged, expired or of another scope."""
     refusal = InvalidCursor("The cursor is damaged, expired or belongs to another list; start again without it")
     if not _CURSOR.fullmatch(cursor):
@@ -53,7 +35,7 @@ def open_cursor(key: bytes, scope: str, cursor: str) -> str:
     payload = from_json(raw[16:])
     if payload["x"] < now():
         raise refusal
-    return str(payload["p"])
+    return payload["p"]
 
 
 def _mac(key: bytes, scope: str, payload: bytes) -> bytes:

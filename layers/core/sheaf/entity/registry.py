@@ -1,25 +1,32 @@
 """Which entities there are: one file of the `entities` package each, loaded when first asked for."""
 
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from importlib.util import find_spec
 from pkgutil import iter_modules
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import entities
-from sheaf.base.errors import NotFound
-from sheaf.entity.names import INDEX_MARK, SYSTEM_FIELDS
+from sheaf.base.bounds import ORDER_CHARACTERS
+from sheaf.base.errors import NotFound, ValidationFailed
+from sheaf.entity import kinds
+from sheaf.entity.body import object_of
+from sheaf.entity.kinds import Kind
+from sheaf.entity.names import GROUP_WORDS, MARKS, SYSTEM_FIELDS
 
 if TYPE_CHECKING:  # pydantic comes with the first request that touches an entity, not with the start of a function
-    from sheaf.entity.model import Entity
+    from sheaf.entity.hooks import Change
+    from sheaf.entity.model import Entity, Fields
 
-INDEXES = ("ix1", "ix2", "ix3")  # the sparse KEYS_ONLY indexes of the table Records
-RESERVED = frozenset({"auth", "bulk", "batch", "errors", "events", "export", "health", "import", "jobs", "uploads", "webhooks"})
+INDEXES = ("ix1", "ix2", "ix3")  # the sparse KEYS_ONLY indexes of the table Records by a value
+ORDERS = ("or1", "or2")  # and by order
+RESERVED = frozenset({"auth", "bulk", "batch", "contact", "docs", "errors", "events", "export", "health", "hello", "import",
+                      "jobs", "uploads", "webhooks"})  # fmt: skip
 
 _PATH = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 _WORD_BREAK = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -27,13 +34,21 @@ class DeclarationError(TypeError):
     """An entity file breaks a rule; the message says which."""
 
 
-@dataclass(frozen=True)
-class EntityType:
-    """An entity as the rest of the code sees it."""
+class Relation(NamedTuple):
+    """A field that holds the id of a row at `path`, or a list of ids."""
 
-    path: str  # tasks: the URL's segment
-    word: str  # task: the first half of an event's type
-    model: "type[Entity]"
+    path: str
+    many: bool
+
+
+class EntityType:
+    """An entity as the rest of the code sees it. `path` is the URL's segment, `word` the first half of an event's type."""
+
+    def __init__(self, path: str, word: str, model: "type[Entity]") -> None:
+        self.path = path
+        self.word = word
+        self.model = model
+        self._adapters: dict[str, Any] = {}
 
     @property
     def prefix(self) -> str:
@@ -43,24 +58,136 @@ class EntityType:
     @cached_property
     def indexes(self) -> dict[str, str]:
         """Its indexed fields, each with the table index it uses."""
-        marked = [name for name, info in self.model.model_fields.items() if _is_indexed(info.json_schema_extra)]
-        if len(marked) > len(INDEXES):
-            raise DeclarationError(f"{self.model.__name__} has {len(marked)} indexed fields; {len(INDEXES)} is the most")
-        return dict(zip(marked, INDEXES, strict=False))
+        return dict(zip(self._marked("index"), INDEXES, strict=False))
 
-    def checked(self, body: object) -> dict[str, Any]:
-        """The fields of a valid `body` as plain JSON values; raises ValidationFailed with one message per field."""
-        from sheaf.entity.model import checked
+    @cached_property
+    def orders(self) -> dict[str, str]:
+        """Its ordered fields, each with the table index it uses."""
+        return dict(zip(self._marked("sort"), ORDERS, strict=False))
 
-        return checked(self.model, body)
+    @cached_property
+    def uniques(self) -> tuple[str, ...]:
+        """The fields whose value only one row may hold."""
+        return self._marked("unique")
+
+    @cached_property
+    def searched(self) -> tuple[str, ...]:
+        """The fields whose words are found by `search=`."""
+        return self._marked("search")
+
+    @cached_property
+    def hidden(self) -> frozenset[str]:
+        """The fields that are never answered."""
+        return frozenset(self._marked("hidden"))
+
+    @cached_property
+    def fixed(self) -> frozenset[str]:
+        """The fields that no change of a row may set: the server's, the read-only and the write-once ones."""
+        return frozenset((*SYSTEM_FIELDS, *self.given, *self._marked("once")))
+
+    @cached_property
+    def given(self) -> frozenset[str]:
+        """The fields that only the server sets, from the row's birth on."""
+        return frozenset((*self._marked("readonly"), *([self.model.owner] if self.model.owner else ())))
+
+    @cached_property
+    def relations(self) -> dict[str, Relation]:
+        """The fields that point to other rows."""
+        found = {}
+        for name, info in self.model.model_fields.items():
+            if path := _marks(info.json_schema_extra).get("ref"):
+                found[name] = Relation(path, kinds.kind_of(info.annotation).name == "list")
+        return found
+
+    @cached_property
+    def kinds(self) -> dict[str, Kind]:
+        """What each visible field holds, the server's fields included."""
+        mine = {name: kinds.kind_of(info.annotation) for name, info in self.model.model_fields.items() if name not in self.hidden}
+        return {**mine, **kinds.SYSTEM}
 
     @property
     def columns(self) -> list[str]:
-        """Every field of a row, in the order of a file's columns."""
-        return ["id", *self.model.model_fields, *SYSTEM_FIELDS[1:]]
+        """Every visible field of a row, in the order of a file's columns."""
+        return ["id", *(name for name in self.model.model_fields if name not in self.hidden), *SYSTEM_FIELDS[1:]]
+
+    def created(self, body: object, change: "Change") -> "Fields":
+        """The fields of a new row from a request's body; raises ValidationFailed with one message per field."""
+        from sheaf.entity.model import accepted
+
+        fields = object_of(body)
+        if wrong := {name: "is set by the server" for name in fields if name in self.given or name in SYSTEM_FIELDS}:
+            self._refuse(fields, wrong, change)
+        owned = {self.model.owner: change.actor} if self.model.owner else {}
+        return accepted(self.model, {**fields, **owned}, change)
+
+    def replaced(self, old: "Fields", body: object, change: "Change") -> "Fields":
+        """The fields of a row after PUT: what the body leaves out takes its default, what is fixed stays."""
+        from sheaf.entity.model import accepted
+
+        fields = self._unfixed(old, object_of(body), change)
+        # Nobody can send back what nobody is shown: a hidden field that is left out stays as it was.
+        return accepted(self.model, {**self._kept(old, self.hidden), **fields, **self._kept(old, self.fixed)}, change)
+
+    def patched(self, old: "Fields", body: object, change: "Change") -> "Fields":
+        """The fields of a row after PATCH: RFC 7396, where null clears a nullable field and resets another one."""
+        from sheaf.entity.model import accepted, merged
+
+        patch = self._unfixed(old, object_of(body), change)
+        cleared = {name: None for name, value in patch.items() if value is None and self._is_nullable(name)}
+        return accepted(self.model, {**merged(self._kept(old), patch), **cleared}, change)
+
+    def reverted(self, old: "Fields", then: "Fields", change: "Change") -> "Fields":
+        """The fields of an earlier version, as far as the declaration still knows them; hidden and fixed ones stay."""
+        from sheaf.entity.model import accepted
+
+        stay = self.hidden | (self.fixed - set(self._marked("readonly")))
+        return accepted(self.model, {**self._kept(then), **self._kept(old, stay)}, change)
+
+    def normal(self, name: str, value: Any) -> Any:
+        """`value` as the field would keep it (an e-mail in lower case), or itself where the field would refuse it."""
+        from pydantic import TypeAdapter, ValidationError
+
+        if name in SYSTEM_FIELDS:
+            return value
+        if name not in self._adapters:
+            self._adapters[name] = TypeAdapter(self.model.model_fields[name].rebuild_annotation())
+        try:
+            return self._adapters[name].dump_python(self._adapters[name].validate_python(value), mode="json")
+        except ValidationError:
+            return value
+
+    def _marked(self, mark: str) -> tuple[str, ...]:
+        return tuple(name for name, info in self.model.model_fields.items() if _marks(info.json_schema_extra).get(mark))
+
+    def _is_nullable(self, name: str) -> bool:
+        return name in self.model.model_fields and kinds.kind_of(self.model.model_fields[name].annotation).nullable
+
+    def _kept(self, old: "Fields", names: frozenset[str] | None = None) -> "Fields":
+        mine = self.model.model_fields
+        return {name: value for name, value in old.items() if name in mine and (names is None or name in names)}
+
+    def _unfixed(self, old: "Fields", fields: "Fields", change: "Change") -> "Fields":
+        # A row that is sent back as it was read passes: what the server set is left aside where it is unchanged.
+        wrong = {name: "is set by the server" if name in self.given or name in SYSTEM_FIELDS else "cannot be changed"
+                 for name, value in fields.items() if name in self.fixed and old.get(name) != value}  # fmt: skip
+        if wrong:
+            self._refuse({**self._kept(old), **fields}, wrong, change)
+        return {name: value for name, value in fields.items() if name not in self.fixed}
+
+    def _refuse(self, fields: "Fields", wrong: dict[str, str], change: "Change") -> None:
+        """Raise ValidationFailed for what may not be set, together with whatever else is wrong."""
+        from sheaf.entity.model import accepted
+
+        try:
+            accepted(self.model, {name: value for name, value in fields.items() if name not in wrong}, change)
+        except ValidationFailed as error:
+            wrong = {**wrong, **{name: text for name, text in error.fields.items() if name not in self.given}}
+        path, text = next(iter(wrong.items()))
+        raise ValidationFailed(f"{path}: {text}", fields=wrong)
 
 
 _known: dict[str, EntityType] = {}
+_own: dict[str, EntityType] = {}
 
 
 def find(path: str) -> EntityType:
@@ -70,6 +197,25 @@ def find(path: str) -> EntityType:
             raise NotFound(f"There is no entity {path[:64]!r}")
         _known[path] = declared(import_module(f"entities.{path}"), path)
     return _known[path]
+
+
+def known(path: str) -> EntityType | None:
+    """The entity of a stored row, our own included; None where the declaration is gone."""
+    if path == "uploads":
+        return files()
+    try:
+        return find(path)
+    except NotFound:
+        return None
+
+
+def files() -> EntityType:
+    """The entity of uploaded files, which is our own and has routes of its own."""
+    if "uploads" not in _own:
+        from sheaf.entity.file import File  # as every entity: declaring one takes pydantic's types
+
+        _own["uploads"] = EntityType("uploads", "file", File)
+    return _own["uploads"]
 
 
 def paths() -> list[str]:
@@ -89,18 +235,40 @@ def entity_type(model: "type[Entity]", path: str) -> EntityType:
     """The type of one entity class at `path`; raises DeclarationError."""
     if path in RESERVED:
         raise DeclarationError(f"the path {path!r} is taken by the API itself")
-    if clash := [name for name in SYSTEM_FIELDS if name in model.model_fields]:
-        raise DeclarationError(f"{model.__name__} declares {clash[0]!r}, which is the server's")
     made = EntityType(path, _WORD_BREAK.sub("_", model.__name__).lower(), model)
-    assert made.indexes is not None  # too many of them fail here, at build, and not in a request
+    if wrong := _objection(made):
+        raise DeclarationError(f"{model.__name__} {wrong}")
     return made
+
+
+def _objection(made: EntityType) -> str:
+    """What is wrong with a declaration: found here, at build, and not in a request."""
+    fields = made.model.model_fields
+    if clash := [name for name in (*SYSTEM_FIELDS, *GROUP_WORDS) if name in fields]:
+        return f"declares {clash[0]!r}, which is the server's"
+    if odd := [name for name in fields if not _NAME.fullmatch(name)]:
+        return f"has a field {odd[0]!r}; names are letters, digits and _"
+    for mark, slots in (("index", INDEXES), ("sort", ORDERS)):
+        if len(made._marked(mark)) > len(slots):
+            return f"has {len(made._marked(mark))} fields with {mark}=True; {len(slots)} is the most"
+    asked = {*made._marked("index"), *made._marked("sort"), *made.searched, *made.relations}
+    if both := sorted(made.hidden & asked):
+        return f"hides {both[0]!r} and lets lists ask for it"
+    for name in made._marked("sort"):
+        lengths = [each.max_length for each in fields[name].metadata if getattr(each, "max_length", None) is not None]
+        if kinds.kind_of(fields[name].annotation).name == "string" and min([*lengths, 1 << 30]) > ORDER_CHARACTERS:
+            return f"sorts by {name!r}, which needs max_length={ORDER_CHARACTERS} or less"
+    if made.model.owner is not None and made.model.owner not in fields:
+        return f"names {made.model.owner!r} its owner, which is no field"
+    return ""
+
+
+def _marks(extra: Any) -> dict[str, Any]:
+    marks: dict[str, Any] = extra.get(MARKS, {}) if isinstance(extra, dict) else {}
+    return marks
 
 
 def _is_model(value: object, module: str) -> bool:
     from sheaf.entity.model import Entity
 
     return isinstance(value, type) and issubclass(value, Entity) and value.__module__ == module
-
-
-def _is_indexed(extra: Any) -> bool:
-    return isinstance(extra, dict) and bool(extra.get(INDEX_MARK))

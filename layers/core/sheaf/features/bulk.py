@@ -17,6 +17,7 @@ from sheaf.formats import ndjson
 from sheaf.jobs import machine
 from sheaf.jobs.runner import Result, Task
 from sheaf.records import read, write
+from sheaf.records.once import Once
 from sheaf.records.rows import Row, Stamp
 from sheaf.store import blobs, keys
 from sheaf.store.table import Item
@@ -68,22 +69,34 @@ def parse(body: object) -> BulkRequest:
     return _bounded(BulkRequest(items or [], options.get("skipInvalid", False), options.get("returnFailures", False)))
 
 
-def run_inline(caller: Caller, entity: EntityType, request: BulkRequest) -> list[Outcome]:
-    """Create the items now (at most BULK_INLINE_ITEMS), in order of their index; raises ValidationFailed as `parse` says."""
-    _refuse_invalid(entity, request)
-    # What is written stays written, so trouble with one item is that item's result and not the whole answer.
-    return _create_all(enumerate(request.items), lambda index, item: write.create(caller, entity, item), all_results=True)
+def run_inline(caller: Caller, entity: EntityType, request: BulkRequest, once: Once | None = None) -> list[Outcome]:
+    """Create the items now (at most BULK_INLINE_ITEMS), in order of their index; raises ValidationFailed as `parse` says.
+
+    With `once` the rows have ids that the request's Idempotency-Key fixes: a second run finds what the first has written.
+    """
+    _refuse_invalid(caller, entity, request)
+    numbered = list(enumerate(request.items))
+    if once is None:
+        # What is written stays written, so trouble with one item is that item's result and not the whole answer.
+        return _create_all(numbered, lambda _, item: write.create(caller, entity, item), all_results=True)
+    claim = once.claim(ids.new("blk"))
+    create = _creator(caller, entity, claim["seed"], claim["at"], numbered, again=once.replayed)
+    outcomes = _create_all(numbered, create, all_results=True)
+    once.complete()
+    return outcomes
 
 
-def accept(caller: Caller, entity: EntityType, request: BulkRequest) -> Item:
+def accept(caller: Caller, entity: EntityType, request: BulkRequest, once: Once | None = None) -> Item:
     """Put the items down as a job."""
-    _refuse_invalid(entity, request)
+    if once and (first := once.found()):
+        return machine.find(caller, first["job"])
+    _refuse_invalid(caller, entity, request)
     job_id = machine.new_id()
     parts = [ndjson.dump(request.items[start : start + CHUNK_ROWS]) for start in range(0, len(request.items), CHUNK_ROWS)]
     blobs.put(config().jobs_bucket, keys.job_object(caller, job_id, "input.ndjson"), b"".join(parts), "application/x-ndjson")
     edges = [0, *accumulate(len(part) for part in parts)]
     return machine.accept(caller, "bulk", job_id=job_id, entity=entity.path, chunks=len(parts), total=len(request.items),
-                          plan={"edges": to_json(edges).decode()})  # fmt: skip
+                          plan={"edges": to_json(edges).decode()}, once=once)  # fmt: skip
 
 
 def is_inline(request: BulkRequest) -> bool:
@@ -125,16 +138,7 @@ class BulkWork:
         data = blobs.get(config().jobs_bucket, keys.job_object(task.caller, job_id, "input.ndjson"),
                          edges[task.number], edges[task.number + 1] - 1)  # fmt: skip
         numbered = list(enumerate(ndjson.load(data), task.number * CHUNK_ROWS))
-        row_ids = {index: ids.numbered(entity.prefix, ids.time_of(job_id), job_id, index) for index, _ in numbered}
-        written = read.ever_written(task.caller, entity, list(row_ids.values())) if task.again else set()
-
-        def create(index: int, item: Any) -> Row:
-            fields = entity.checked(item)
-            if row_ids[index] in written:
-                return Row(row_ids[index], 1, "{}")  # by an earlier try; whatever became of it since is its owner's
-            stamp = Stamp(job_id, index)
-            return write.create_checked(task.caller, entity, fields, row_id=row_ids[index], stamp=stamp)
-
+        create = _creator(task.caller, entity, job_id, ids.time_of(job_id), numbered, again=task.again)
         outcomes = _create_all(numbered, create, all_results=False)
         failed = [failure(outcome) for outcome in outcomes if outcome.error]
         if failed:
@@ -169,13 +173,29 @@ def _bounded(request: BulkRequest) -> BulkRequest:
     return request
 
 
-def _refuse_invalid(entity: EntityType, request: BulkRequest) -> None:
+def _creator(caller: Caller, entity: EntityType, seed: str, at_ms: int, numbered: Sequence[tuple[int, Any]], *,
+             again: bool) -> Callable[[int, Any], Row]:  # fmt: skip
+    """A function that creates item n of a job under an id that only this job can make, and finds what an earlier try wrote."""
+    row_ids = {index: ids.numbered(entity.prefix, at_ms, seed, index) for index, _ in numbered}
+    written = read.ever_written(caller, entity, list(row_ids.values())) if again else set()
+
+    def create(index: int, item: Any) -> Row:
+        fields = write.checked(caller, entity, item)
+        if row_ids[index] in written:
+            # By an earlier try; whatever became of it since is its owner's.
+            return Row(row_ids[index], 1, to_json(fields).decode())
+        return write.create_checked(caller, entity, fields, row_id=row_ids[index], stamp=Stamp(seed, index))
+
+    return create
+
+
+def _refuse_invalid(caller: Caller, entity: EntityType, request: BulkRequest) -> None:
     if request.skip_invalid:
         return
     wrong: dict[str, str] = {}
     for index, item in enumerate(request.items):
         try:
-            entity.checked(item)
+            write.checked(caller, entity, item)
         except ValidationFailed as error:
             wrong |= {f"items.{index}.{path}".rstrip("."): text for path, text in error.fields.items()}
         if len(wrong) >= BULK_ERRORS:

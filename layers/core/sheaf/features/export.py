@@ -10,26 +10,35 @@ from pydantic_core import from_json, to_json
 
 from sheaf.access.caller import Caller
 from sheaf.base.bounds import EXPORT_PART_BYTES, EXPORT_STEP_SECONDS
+from sheaf.base.clock import now_ms
 from sheaf.base.config import config
 from sheaf.base.errors import InvalidParameter, ValidationFailed
 from sheaf.entity import filters
-from sheaf.entity.filters import Filters, index_value
+from sheaf.entity.body import object_of
+from sheaf.entity.filters import Group
 from sheaf.entity.registry import EntityType, find
 from sheaf.formats import csv
 from sheaf.jobs import machine
 from sheaf.jobs.runner import Result, Task
 from sheaf.records import page
+from sheaf.records.once import Once
 from sheaf.store import blobs, keys
 from sheaf.store.table import Item
 
 _READ_ROWS = 500  # rows turned into text at a time
 
 
-def accept(caller: Caller, entity: EntityType, body: object) -> Item:
-    """Put an export down as a job: `{"format": "csv", "filter"?: {…}, "fields"?: […]}`; raises ValidationFailed."""
+def accept(caller: Caller, entity: EntityType, body: object, once: Once | None = None) -> Item:
+    """Put an export down as a job: `{"format": "csv", "filter"?: {…}, "fields"?: […]}`; raises ValidationFailed.
+
+    `filter` is the JSON form of the lists' grammar (entity/filters.py).
+    """
+    if once and (first := once.found()):
+        return machine.find(caller, first["job"])
     wanted, columns = _parse(entity, body)
-    plan = {"filter": to_json(wanted).decode(), "columns": to_json(columns).decode()}
-    return machine.accept(caller, "export", job_id=machine.new_id(), entity=entity.path, chunks=1, total=0, plan=plan)
+    # Macros such as $now are read at this moment in every step.
+    plan = {"filter": to_json(wanted).decode(), "at_ms": now_ms(), "columns": to_json(columns).decode()}
+    return machine.accept(caller, "export", job_id=machine.new_id(), entity=entity.path, chunks=1, total=0, plan=plan, once=once)
 
 
 class ExportWork:
@@ -45,7 +54,7 @@ class ExportWork:
         after, first, rows, size = str(before.get("after", "")), not before, 0, 0
         etags: list[str] = []
         ended, deadline = False, time.monotonic() + EXPORT_STEP_SECONDS
-        found = page.rows(task.caller, entity, from_json(task.job["filter"]), after, _READ_ROWS)
+        found = page.candidates(task.caller, entity, _condition(task), after, _READ_ROWS)
         while not ended and time.monotonic() < deadline:
             candidates = list(islice(found, _READ_ROWS))
             ended = len(candidates) < _READ_ROWS
@@ -84,33 +93,28 @@ class ExportWork:
         return {"file": _file_name(job), "rows": rows, "bytes": size, "sha256": digest.hexdigest(), "total": rows}
 
 
-def _parse(entity: EntityType, body: object) -> tuple[Filters, list[str]]:
-    if not isinstance(body, dict):
-        raise ValidationFailed("The body must be a JSON object", fields={"": "must be an object"})
-    wrong = {name: "is not known here" for name in body if name not in ("format", "filter", "fields")}
-    if body.get("format") != "csv":
+def _parse(entity: EntityType, body: object) -> tuple[dict[str, Any], list[str]]:
+    asked = object_of(body, "format", "filter", "fields", error="The export request is wrong")
+    wrong: dict[str, str] = {}
+    if asked.get("format") != "csv":
         wrong["format"] = "must be csv"
-    asked = body.get("filter", {})
-    wanted: Filters = {}
-    if not isinstance(asked, dict):
-        wrong["filter"] = "must be an object"
-    else:
-        try:
-            wanted = filters.parse(entity, {str(name): _text(value) for name, value in asked.items()})
-        except InvalidParameter as error:
-            wrong |= {f"filter.{name}": text for name, text in error.fields.items()}
-    columns = body.get("fields", entity.columns)
+    wanted = asked.get("filter", {})
+    try:
+        filters.from_json(entity, wanted, now_ms())
+    except InvalidParameter as error:
+        wrong |= error.fields
+    columns = asked.get("fields", entity.columns)
     if not isinstance(columns, list) or not columns:
         wrong["fields"] = "must be a list of names"
     elif unknown := [name for name in columns if name not in entity.columns]:
-        wrong["fields"] = f"{unknown[0]!r} is not a field of {entity.path}"
+        wrong["fields"] = f"{str(unknown[0])[:80]!r} is not a field of {entity.path}"
     if wrong:
         raise ValidationFailed("The export request is wrong", fields=wrong)
     return wanted, columns
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else index_value(value)
+def _condition(task: Task) -> Group:
+    return filters.from_json(find(task.job["entity"]), from_json(task.job["filter"]), task.job["at_ms"])
 
 
 def _before(task: Task) -> Mapping[str, Any]:

@@ -1,6 +1,5 @@
 """Uploads: a presigned POST for exactly one file, checked by its content before anybody can download it."""
 
-from functools import cache
 from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
@@ -10,18 +9,21 @@ from sheaf.base.bounds import LINK_SECONDS, UPLOAD_BYTES, UPLOAD_LINK_SECONDS
 from sheaf.base.clock import iso, now_ms
 from sheaf.base.config import config
 from sheaf.base.errors import NotFound, PreconditionFailed, TooLarge, ValidationFailed
-from sheaf.entity.registry import EntityType
+from sheaf.entity.body import object_of
+from sheaf.entity.registry import files
 from sheaf.formats import magic
 from sheaf.records import read, write
+from sheaf.records.commit import Options
+from sheaf.records.once import Once
 from sheaf.records.rows import Row
 from sheaf.store import blobs, keys
 
 _HEAD_BYTES = 4_096
 
 
-def create(caller: Caller, body: object) -> dict[str, Any]:
+def create(caller: Caller, body: object, once: Once | None = None) -> dict[str, Any]:
     """Announce `{"filename", "size", "type", "sha256"?}`; the row and the form to send the file with."""
-    row = write.create(caller, _files(), _announced(body))
+    row = write.create(caller, files(), _announced(body), Options(once=once))
     document = row.document
     expires = iso(now_ms() + UPLOAD_LINK_SECONDS * 1000)
     bucket, key = config().uploads_bucket, keys.upload_object(caller, row.id)
@@ -31,7 +33,7 @@ def create(caller: Caller, body: object) -> dict[str, Any]:
 
 def show(caller: Caller, file_id: str) -> dict[str, Any]:
     """The file's row, with a download link once it is ready; raises NotFound."""
-    document = read.one(caller, _files(), file_id).document
+    document = read.one(caller, files(), file_id).document
     if document["status"] != "ready":
         return _shown(document)
     headers = {"ResponseContentDisposition": _disposition(document["filename"]), "ResponseContentType": document["type"]}
@@ -47,7 +49,7 @@ def settle(caller: Caller, file_id: str) -> Row | None:
     while True:
         found = blobs.head(bucket, key)
         try:
-            row = read.one(caller, _files(), file_id)
+            row = read.one(caller, files(), file_id)
         except NotFound:
             blobs.delete(bucket, key)  # the row was deleted while the file was on its way
             return None
@@ -62,7 +64,7 @@ def settle(caller: Caller, file_id: str) -> Row | None:
         reason = _objection(bucket, key, document, found)
         verdict = {"status": "rejected", "reason": reason} if reason else {"status": "ready", "object_version": version}
         try:
-            settled = write.patch(caller, _files(), file_id, verdict, row.version)
+            settled = write.patch(caller, files(), file_id, verdict, Options(frozenset({row.version})))
         except PreconditionFailed:
             continue  # another delivery of the same event was faster: look again
         if reason:
@@ -71,19 +73,14 @@ def settle(caller: Caller, file_id: str) -> Row | None:
 
 
 def _announced(body: object) -> dict[str, Any]:
-    if not isinstance(body, dict):
-        raise ValidationFailed("The body must be a JSON object", fields={"": "must be an object"})
-    allowed = ("filename", "size", "type", "sha256")
-    wrong = {name: "is not known here" for name in body if name not in allowed}
-    if isinstance(body.get("type"), str) and body["type"] not in magic.TYPES:
-        wrong["type"] = f"must be one of {', '.join(sorted(magic.TYPES))}"
-    if wrong:
+    announced = object_of(body, "filename", "size", "type", "sha256", error="This file cannot be uploaded")
+    kind, size = announced.get("type"), announced.get("size")
+    if isinstance(kind, str) and kind not in magic.TYPES:
+        wrong = {"type": f"must be one of {', '.join(sorted(magic.TYPES))}"}
         raise ValidationFailed("This file cannot be uploaded", fields=wrong)
-    if isinstance(body.get("size"), int) and body["size"] > UPLOAD_BYTES:
-        raise TooLarge(
-            f"The file is {body['size']:,} bytes; {UPLOAD_BYTES:,} is the most", fields={"size": f"at most {UPLOAD_BYTES}"}
-        )
-    return body
+    if isinstance(size, int) and size > UPLOAD_BYTES:
+        raise TooLarge(f"The file is {size:,} bytes; {UPLOAD_BYTES:,} is the most", fields={"size": f"at most {UPLOAD_BYTES}"})
+    return announced
 
 
 def _objection(bucket: str, key: str, document: dict[str, Any], found: dict[str, Any]) -> str | None:
@@ -110,10 +107,3 @@ def _disposition(filename: str) -> str:
     # RFC 6266 with RFC 8187: an ASCII fallback, and the true name percent-encoded.
     plain = "".join(letter if letter.isascii() and letter not in '"\\%' else "_" for letter in filename)
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
-
-
-@cache
-def _files() -> EntityType:
-    from sheaf.entity.file import File  # with the first request, as every entity: declaring one takes pydantic's types
-
-    return EntityType("uploads", "file", File)

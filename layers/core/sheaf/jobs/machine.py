@@ -12,16 +12,21 @@ from sheaf.base import ids
 from sheaf.base.clock import iso, now_ms
 from sheaf.base.config import config
 from sheaf.base.errors import NotFound
+from sheaf.records.once import Once, put_once
 from sheaf.store import keys, queues, table
-from sheaf.store.table import ConditionFailed, Item
+from sheaf.store.table import ConditionFailed, Item, Write
 
 Kind = Literal["bulk", "export"]
 Status = Literal["queued", "running", "finalising", "succeeded", "failed"]
 OUTCOMES = ("created", "updated", "deleted", "skipped", "failed")
 
 
-def accept(caller: Caller, kind: Kind, *, job_id: str, entity: str, chunks: int, total: int, plan: Item) -> Item:
-    """Put the job down as queued; from now on it will run. `plan` is what its worker needs to know."""
+def accept(caller: Caller, kind: Kind, *, job_id: str, entity: str, chunks: int, total: int, plan: Item,
+           once: Once | None = None) -> Item:  # fmt: skip
+    """Put the job down as queued; from now on it will run. `plan` is what its worker needs to know.
+
+    With `once`, the request's Idempotency-Key, a job that another request has made under it is returned instead.
+    """
     item: Item = {
         "kind": kind,
         "entity": entity,
@@ -34,7 +39,13 @@ def accept(caller: Caller, kind: Kind, *, job_id: str, entity: str, chunks: int,
         **plan,
     }
     key = keys.job(caller, job_id)
-    table.put_new(config().control_table, key, item)  # the id is new: a row that is there is this one, its answer lost
+    put = Write(config().control_table, "put", key, item=item, condition="attribute_not_exists(#pk)")
+    try:
+        # Without a key the id is new: a row that is there is this one, its answer lost.
+        if first := put_once(put, once, job=job_id):
+            return find(caller, first["job"])
+    except ConditionFailed:
+        pass
     return {"pk": key.pk, "sk": key.sk, **item}
 
 

@@ -4,12 +4,14 @@ The event's id is derived from (row, version), so a stream record that comes twi
 """
 
 from dataclasses import dataclass
+from typing import Any
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from sheaf.base import ids
 from sheaf.base.clock import iso
 from sheaf.base.config import config
+from sheaf.entity.hooks import Verb
 from sheaf.store import keys, table
 from sheaf.store.keys import Scope
 from sheaf.store.table import Item
@@ -20,6 +22,7 @@ class Event:
     """One change of one row. `tenant` makes it a scope; `data` and `before` are JSON documents."""
 
     tenant: str
+    path: str  # tasks
     id: str
     type: str  # task.created
     row: str
@@ -30,6 +33,22 @@ class Event:
     request_id: str
     data: str
     before: str | None
+
+    @property
+    def verb(self) -> Verb:
+        """The second half of the type."""
+        return self.type.partition(".")[2]  # type: ignore[return-value]  # `from_images` makes no other
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The row after the change, parsed."""
+        parsed: dict[str, Any] = from_json(self.data)
+        return parsed
+
+    @property
+    def document_before(self) -> dict[str, Any] | None:
+        """The row before the change, parsed."""
+        return from_json(self.before) if self.before else None
 
     def body(self) -> bytes:
         """The event as it is sent."""
@@ -54,11 +73,12 @@ def from_images(new: Item | None, old: Item | None) -> Event | None:
     if keys.is_trash(new["pk"]):
         verb = "deleted"
     elif keys.is_live_row(new["pk"]):
-        verb = "created" if new["v"] == 1 else "updated"
+        verb = "created" if new["v"] == 1 else "updated" if old else "restored"
     else:
         return None
     return Event(
         tenant=keys.tenant_of(new["pk"]),
+        path=keys.path_of(new["pk"]),
         id=_event_id(new["sk"], new["v"], new["u"]),
         type=f"{new['t']}.{verb}",
         row=new["sk"],
@@ -68,7 +88,7 @@ def from_images(new: Item | None, old: Item | None) -> Event | None:
         actor=new["a"],
         request_id=new["q"],
         data=new["d"],
-        before=old["d"] if old else None,
+        before=old["d"] if old else new["d"] if verb == "deleted" else None,
     )
 
 
@@ -76,6 +96,7 @@ def store(event: Event) -> None:
     """Write the change row; the second time nothing happens."""
     item = {
         "id": event.id,
+        "pa": event.path,
         "ty": event.type,
         "p": event.previous,
         "u": event.at_ms,
@@ -90,14 +111,18 @@ def store(event: Event) -> None:
 def load(scope: Scope, row: str, sequence: int) -> Event | None:
     """The stored event of one version of one row."""
     item = table.get(config().events_table, keys.change(scope, row, sequence))
-    if item is None:
-        return None
+    return from_item(scope, row, item) if item else None
+
+
+def from_item(scope: Scope, row: str, item: Item) -> Event:
+    """The event that a change row holds."""
     return Event(
         tenant=scope.tenant,
+        path=item["pa"],
         id=item["id"],
         type=item["ty"],
         row=row,
-        sequence=sequence,
+        sequence=int(item["sk"]),
         previous=item.get("p"),
         at_ms=item["u"],
         actor=item["a"],

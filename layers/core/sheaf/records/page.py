@@ -1,76 +1,111 @@
-"""Pages of rows, newest first."""
+"""Pages of rows: full until the end, whatever the filter, and totals that are exact."""
 
+import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
-
-from pydantic_core import to_json
+from itertools import islice
+from typing import Any
 
 from sheaf.access.caller import Caller
-from sheaf.base.bounds import SCANNED_ROWS
-from sheaf.base.config import config
-from sheaf.entity.filters import Filters, index_value, matches
-from sheaf.entity.pages import PageRequest, open_cursor, seal_cursor
+from sheaf.base.clock import now_ms
+from sheaf.entity.filters import Condition, Group
+from sheaf.entity.pages import open_cursor, seal_cursor
+from sheaf.entity.query import NEWEST_FIRST, Query, position_of, sort_key
 from sheaf.entity.registry import EntityType
-from sheaf.records.rows import Row, from_item
-from sheaf.store import keys, table
+from sheaf.records.plan import Plan, Wanted, plan
+from sheaf.records.rows import Row
 from sheaf.store.secrets import signing_secret
+
+_SCAN_BATCH = 500  # rows a read where most of them may not match
+
+Positioned = tuple[Any, Row]  # a text of the source's own order, or a list of values where the rows are sorted here
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page, and the cursor of the next one where there is one."""
+    """A page, the cursor of the next one where there is one, and the total where it was asked for."""
 
     rows: list[Row]
     next_cursor: str | None
+    total: int | None = None
 
 
-def page(caller: Caller, entity: EntityType, filters: Filters, request: PageRequest) -> Page:
-    """The page that `request` asks for; raises InvalidCursor.
+def page(caller: Caller, query: Query, also: tuple[Condition, ...] = (), *, strict: bool = False) -> Page:
+    """The page that `query` asks for, of rows that satisfy `also` too.
 
-    Without filters it costs half a read unit per 4 KB of the page. With filters the first one's index gives the
-    candidates and the others are checked on the rows; after SCANNED_ROWS candidates the page ends early, with a cursor.
+    Raises InvalidCursor, or IndexRequired where no index serves the query and it is over the scan budget (or `strict`).
     """
-    scope = f"{caller.tenant}\0{entity.path}\0{to_json(filters).decode()}"
-    after = open_cursor(signing_secret().derived("cursor"), scope, request.cursor) if request.cursor else ""
-    found: list[Row] = []
-    last = after
-    for scanned, (position, row) in enumerate(rows(caller, entity, filters, after, request.limit + 1), 1):
-        if row is not None and len(found) == request.limit:
-            return Page(found, seal_cursor(signing_secret().derived("cursor"), scope, found[-1].id))
-        if row is not None:
-            found.append(row)
-        last = position
-        if scanned == SCANNED_ROWS:
-            return Page(found, seal_cursor(signing_secret().derived("cursor"), scope, last))
-    return Page(found, None)
+    scope = f"{caller.tenant}\0{query.entity.path}\0{query.identity}"
+    after, at_ms = _opened(scope, query.cursor)
+    wanted = Wanted(Group("and", (*query.condition(at_ms).parts, *also)), query.sort, query.search, query.trash)
+    chosen = plan(caller, query.entity, wanted)
+    if strict and not chosen.served:
+        raise chosen.refusal("strict handling is asked for")
+    skip = (query.page - 1) * query.limit if query.page else 0
+    total = None
+    if chosen.in_order and (chosen.exact or not query.total):
+        if query.total and (total := chosen.source.count()) is None:
+            raise chosen.refusal("there are too many rows to count")
+        found = list(islice(_streamed(chosen, after, skip, query.limit), query.limit + 1))
+    else:
+        found, total = _collected(chosen, after, skip, query.limit + 1)
+    more = len(found) > query.limit
+    found = found[: query.limit]
+    cursor = seal_cursor(_key(), scope, [found[-1][0], at_ms]) if more else None
+    return Page([row for _, row in found], cursor, total if query.total else None)
 
 
-def rows(caller: Caller, entity: EntityType, filters: Filters, after: str, batch: int) -> Iterator[tuple[str, Row | None]]:
-    """Every candidate's id with its row, newest first from `after` (exclusive); None where the row does not match."""
-    records = config().records_table
-    if not filters:
-        partition = keys.record(caller, entity.path, "").pk
-        for item in table.query(records, partition, after=after, newest_first=True, page=batch):
-            yield item["sk"], from_item(item)
-        return
-    name = next(iter(filters))
-    partition = keys.index(caller, entity.path, name, index_value(filters[name]))
-    found = table.query(records, partition, index=entity.indexes[name], after=after, newest_first=True, page=batch)
-    for group in _groups((item["sk"] for item in found), min(batch, 100)):
-        # The index is a moment behind; the rows are read as they stand and checked again.
-        wanted = [keys.record(caller, entity.path, row_id) for row_id in group]
-        items = table.get_many(records, wanted)
-        for key in wanted:
-            row = from_item(items[key]) if key in items else None
-            yield key.sk, row if row and matches(row.document, filters) else None
+def candidates(caller: Caller, entity: EntityType, condition: Group, after: str, batch: int) -> Iterator[tuple[str, Row | None]]:
+    """Every candidate's id with its row, newest first from `after` (exclusive); None where the row does not match.
+
+    It has no scan budget: jobs use it, which read a whole table step by step.
+    """
+    chosen = plan(caller, entity, Wanted(condition, NEWEST_FIRST))
+    return chosen.unbounded(after, batch)
 
 
-def _groups(found: Iterator[str], size: int) -> Iterator[list[str]]:
-    group: list[str] = []
-    for row_id in found:
-        group.append(row_id)
-        if len(group) == size:
-            yield group
-            group = []
-    if group:
-        yield group
+def total(chosen: Plan) -> int:
+    """How many rows match; raises IndexRequired where that takes too long to find out."""
+    found = chosen.source.count() if chosen.exact else sum(1 for _, row in chosen.rows("", _SCAN_BATCH) if row)
+    if found is None:
+        raise chosen.refusal("there are too many rows to count")
+    return found
+
+
+def _opened(scope: str, cursor: str | None) -> tuple[Any, int]:
+    if cursor is None:
+        return "", now_ms()
+    position, at_ms = open_cursor(_key(), scope, cursor)
+    return position, at_ms
+
+
+def _streamed(chosen: Plan, after: str, skip: int, limit: int) -> Iterator[Positioned]:
+    if skip and chosen.exact:
+        # Nothing but places is read on the way to a later page.
+        after = next(islice(chosen.source.positions(), skip - 1, None), "")
+        if not after:
+            return
+        skip = 0
+    matching = ((place, row) for place, row in chosen.rows(after, limit + 1 if chosen.exact else _SCAN_BATCH) if row)
+    yield from islice(matching, skip, None)
+
+
+def _collected(chosen: Plan, after: Any, skip: int, count: int) -> tuple[list[Positioned], int]:
+    """All matching rows are looked at: to sort them, or to count them."""
+    matching = ((place, row) for place, row in chosen.rows("", _SCAN_BATCH) if row)
+    if chosen.in_order:
+        everything = list(matching)
+        down = chosen.wanted.sort[0][1]
+        rest = [each for each in everything if not after or (each[0] < after if down else each[0] > after)]
+        return rest[skip : skip + count], len(everything)
+    entity, sort = chosen.entity, chosen.wanted.sort
+    places = [(position_of(sort, row.id, row.document), row) for _, row in matching]
+    start = sort_key(entity, sort, after) if after else None
+    keyed = ((sort_key(entity, sort, place), place, row) for place, row in places)
+    rest_keyed = (each for each in keyed if start is None or start < each[0])
+    smallest = heapq.nsmallest(skip + count, rest_keyed, key=lambda each: each[0])
+    return [(place, row) for _, place, row in smallest[skip:]], len(places)
+
+
+def _key() -> bytes:
+    return signing_secret().derived("cursor")

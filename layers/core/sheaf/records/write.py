@@ -1,111 +1,236 @@
 """The only writer of entity rows. Each function is one atomic write; the stream tells everybody else."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
+from sheaf.access import roles
 from sheaf.access.caller import Caller
 from sheaf.base import ids
-from sheaf.base.clock import iso, now_ms
+from sheaf.base.bounds import TRASH_DAYS
+from sheaf.base.clock import iso, now, now_ms
 from sheaf.base.config import config
-from sheaf.base.errors import NotFound, PreconditionFailed, Unavailable
-from sheaf.entity.names import SYSTEM_FIELDS
+from sheaf.base.errors import Conflict, NotFound, PreconditionFailed, PreconditionRequired, Unavailable, ValidationFailed
+from sheaf.entity.hooks import Change, Verb
 from sheaf.entity.registry import EntityType
-from sheaf.records.rows import Row, Stamp, from_item, to_item
+from sheaf.records import events, relations, versions
+from sheaf.records.commit import PLAIN, TRIES, KeyTaken, Options, RowMoved, commit, marks
+from sheaf.records.rows import Row, Stamp, fields_of, from_item, in_trash, to_item
 from sheaf.store import keys, table
-from sheaf.store.table import ConditionFailed, Item, Write
+from sheaf.store.table import Item, Write
 
-_TRIES = 5  # of a write without If-Match that meets another writer
+Fields = dict[str, Any]
+Edit = Callable[[Fields, Change], Fields]
+
+_FRESH = "attribute_not_exists(#pk)"
+_SAME = "#v = :version"
 
 
-def create(caller: Caller, entity: EntityType, body: object, *, row_id: str | None = None, stamp: Stamp | None = None) -> Row:
-    """Write a new row; raises ValidationFailed or TooLarge.
+def create(caller: Caller, entity: EntityType, body: object, options: Options = PLAIN, *, row_id: str | None = None,
+           stamp: Stamp | None = None) -> Row:  # fmt: skip
+    """Write a new row; raises ValidationFailed, TooLarge or NotUnique.
 
     With `row_id` (and `stamp`) a second try of the same row finds the first one and returns it.
     """
-    return create_checked(caller, entity, entity.checked(body), row_id=row_id, stamp=stamp)
+    if options.once and (first := options.once.found()):
+        return replayed(caller, entity, first)
+    return create_checked(caller, entity, checked(caller, entity, body), options, row_id=row_id, stamp=stamp)
 
 
-def create_checked(
-    caller: Caller, entity: EntityType, fields: Mapping[str, Any], *, row_id: str | None = None, stamp: Stamp | None = None
-) -> Row:
-    """`create` for fields that `EntityType.checked` has returned."""
+def checked(caller: Caller, entity: EntityType, body: object) -> Fields:
+    """The fields of a new row, computed ones included; raises ValidationFailed with one message per field."""
+    return entity.created(body, _change(caller, "created", now_ms()))
+
+
+def create_checked(caller: Caller, entity: EntityType, fields: Fields, options: Options = PLAIN, *, row_id: str | None = None,
+                   stamp: Stamp | None = None) -> Row:  # fmt: skip
+    """`create` for fields that `checked` has returned."""
+    relations.check(caller, entity, fields)
     at_ms = now_ms()
     made_id = row_id or ids.new(entity.prefix, at_ms)
-    key = keys.record(caller, entity.path, made_id)
-    item = to_item(caller, entity, fields, row_id=made_id, version=1, created=iso(at_ms), at_ms=at_ms, stamp=stamp)
+    item = to_item(caller, entity, fields, row_id=made_id, version=1, at_ms=at_ms, stamp=stamp)
+    write = Write(config().records_table, "put", keys.record(caller, entity.path, made_id), item=item, condition=_FRESH)
     try:
-        table.put(config().records_table, key, item, condition="attribute_not_exists(#pk)")
-    except ConditionFailed as failure:
-        if failure.old is None or not (_is_ours(failure.old, item) or _is_stamped(failure.old, stamp)):
+        commit([write], marks(caller, entity, made_id, None, fields), options, {"row": made_id, "v": 1})
+    except KeyTaken:
+        return replayed(caller, entity, _first(options))
+    except RowMoved as moved:
+        if moved.old is None or not (_is_ours(moved.old, item) or _is_stamped(moved.old, stamp)):
             raise Unavailable("The row could not be written; try again") from None
-        return Row(made_id, failure.old["v"], failure.old["d"])
+        return from_item(moved.old)
     return Row(made_id, 1, item["d"])
 
 
-def replace(caller: Caller, entity: EntityType, row_id: str, body: object, version: int | None) -> Row:
-    """PUT: the body is the whole row. `version` is the one that If-Match demands."""
-    fields = entity.checked(body)
-    return _change(caller, entity, row_id, version, lambda _: fields)
+def replace(caller: Caller, entity: EntityType, row_id: str, body: object, options: Options = PLAIN) -> Row:
+    """PUT: the body is the whole row."""
+    return _edit(caller, entity, row_id, options, lambda old, change: entity.replaced(old, body, change))
 
 
-def patch(caller: Caller, entity: EntityType, row_id: str, body: object, version: int | None) -> Row:
-    """PATCH: the body's fields replace the row's; the result is checked as a whole."""
-
-    def merged(old: Mapping[str, Any]) -> dict[str, Any]:
-        kept = {name: value for name, value in old.items() if name in entity.model.model_fields}
-        return entity.checked({**kept, **body} if isinstance(body, dict) else body)
-
-    return _change(caller, entity, row_id, version, merged)
+def patch(caller: Caller, entity: EntityType, row_id: str, body: object, options: Options = PLAIN) -> Row:
+    """PATCH: the body is laid over the row (RFC 7396); the result is checked as a whole."""
+    return _edit(caller, entity, row_id, options, lambda old, change: entity.patched(old, body, change))
 
 
-def delete(caller: Caller, entity: EntityType, row_id: str, version: int | None) -> Row:
-    """Move the row to the trash, one version up."""
-    for _ in range(_TRIES):
-        old = _current(caller, entity, row_id, version)
-        at_ms = now_ms()
-        document = {name: value for name, value in from_item(old).document.items() if name not in SYSTEM_FIELDS}
-        created = from_item(old).document["createdAt"]
-        item = to_item(caller, entity, document, row_id=row_id, version=old["v"] + 1, created=created, at_ms=at_ms, previous=old)
-        gone = {name: value for name, value in item.items() if name not in entity.indexes.values()}
+def revert(caller: Caller, entity: EntityType, row_id: str, version: int, options: Options = PLAIN) -> Row:
+    """Write the row anew as it was at a version; raises NotFound where that is not known."""
+
+    def earlier(old: Fields, change: Change) -> Fields:
+        then = old if old["version"] == version else versions.at_version(caller, entity, None, row_id, version)
+        if then is None:
+            raise NotFound(f"Version {version} of {entity.word} {row_id[:80]!r} is not known")
+        return entity.reverted(old, then, change)
+
+    return _edit(caller, entity, row_id, options, earlier)
+
+
+def delete(caller: Caller, entity: EntityType, row_id: str, options: Options = PLAIN) -> Row:
+    """Move the row to the trash, one version up; it can be restored for TRASH_DAYS."""
+    if options.once and (first := options.once.found()):
+        return replayed(caller, entity, first)
+    for _ in range(TRIES):
+        old = _current(caller, entity, row_id, options)
+        _require_version(entity, old, options)
+        fields = fields_of(old)
+        item = to_item(caller, entity, _own(entity, fields), row_id=row_id, version=old["v"] + 1, at_ms=now_ms(), previous=old)
+        gone = in_trash(entity, item, now() + TRASH_DAYS * 86_400)
+        writes = [
+            Write(config().records_table, "delete", keys.record(caller, entity.path, row_id),
+                  condition=_SAME, values={"version": old["v"]}),
+            Write(config().records_table, "put", keys.trash(caller, entity.path, row_id), item=gone),
+        ]  # fmt: skip
         try:
-            table.commit([
-                Write(config().records_table, "delete", keys.record(caller, entity.path, row_id),
-                      condition="#v = :version", values={"version": old["v"]}),
-                Write(config().records_table, "put", keys.trash(caller, entity.path, row_id), item=gone),
-            ])  # fmt: skip
-        except ConditionFailed:
+            commit(writes, marks(caller, entity, row_id, fields, None), options, {"row": row_id, "v": item["v"]})
+        except KeyTaken:
+            return replayed(caller, entity, _first(options))
+        except RowMoved:
             continue
         return Row(row_id, item["v"], item["d"])
     raise Unavailable("Other writers keep changing this row; try again")
 
 
-def _change(caller: Caller, entity: EntityType, row_id: str, version: int | None, change: Any) -> Row:
-    for _ in range(_TRIES):
-        old = _current(caller, entity, row_id, version)
-        document = from_item(old).document
-        item = to_item(
-            caller, entity, change(document), row_id=row_id, version=old["v"] + 1,
-            created=document["createdAt"], at_ms=now_ms(), previous=old,
-        )  # fmt: skip
+def restore(caller: Caller, entity: EntityType, row_id: str, options: Options = PLAIN) -> Row:
+    """Take the row out of the trash, one version up; raises NotFound, Conflict where it is not deleted, NotUnique."""
+    if options.once and (first := options.once.found()):
+        return replayed(caller, entity, first)
+    live, trash = keys.record(caller, entity.path, row_id), keys.trash(caller, entity.path, row_id)
+    found = table.get_many(config().records_table, [live, trash]) if ids.is_id(row_id, entity.prefix) else {}
+    if live in found:
+        raise Conflict(f"The {entity.word} is not deleted")
+    old = found.get(trash)
+    if old is None or old["ttl"] < now():
+        raise NotFound(f"There is no deleted {entity.word} {row_id[:80]!r}")
+    roles.require_owner(caller, entity.model.owner, fields_of(old), "restore")
+    _require_version(entity, old, options)
+    fields = _own(entity, fields_of(old))
+    item = to_item(caller, entity, fields, row_id=row_id, version=old["v"] + 1, at_ms=now_ms(), previous=old)
+    writes = [
+        Write(config().records_table, "delete", trash, condition=_SAME, values={"version": old["v"]}),
+        Write(config().records_table, "put", live, item=item, condition=_FRESH),
+    ]
+    try:
+        commit(writes, marks(caller, entity, row_id, None, fields), options, {"row": row_id, "v": item["v"]})
+    except KeyTaken:
+        return replayed(caller, entity, _first(options))
+    except RowMoved:
+        raise Conflict(f"The {entity.word} was restored or changed by somebody else just now") from None
+    return Row(row_id, item["v"], item["d"])
+
+
+def replayed(caller: Caller, entity: EntityType, record: Item) -> Row:
+    """The answer of the request that came first: the version of the row that it made."""
+    row_id, version = record["row"], record["v"]
+    live, trash = keys.record(caller, entity.path, row_id), keys.trash(caller, entity.path, row_id)
+    for item in table.get_many(config().records_table, [live, trash]).values():
+        if item["v"] == version:
+            return from_item(item)
+    event = events.load(caller, row_id, version)
+    if event is None:
+        raise Unavailable("The first answer to this Idempotency-Key is still being recorded; try again")
+    return Row(row_id, version, event.data)
+
+
+def _edit(caller: Caller, entity: EntityType, row_id: str, options: Options, edit: Edit) -> Row:
+    if options.once and (first := options.once.found()):
+        return replayed(caller, entity, first)
+    for _ in range(TRIES):
+        old = _current(caller, entity, row_id, options)
+        at_ms = now_ms()
+        before = fields_of(old)
+        fields = _edited(caller, entity, old, options, partial(_applied, caller, edit, at_ms))
+        relations.check(caller, entity, fields, before)
+        item = to_item(caller, entity, fields, row_id=row_id, version=old["v"] + 1, at_ms=at_ms, previous=old)
+        write = Write(config().records_table, "put", keys.record(caller, entity.path, row_id), item=item,
+                      condition=_SAME, values={"version": old["v"]})  # fmt: skip
         try:
-            table.put(config().records_table, keys.record(caller, entity.path, row_id), item,
-                      condition="#v = :version", values={"version": old["v"]})  # fmt: skip
-        except ConditionFailed as failure:
-            if not (failure.old and _is_ours(failure.old, item)):
+            commit([write], marks(caller, entity, row_id, before, fields), options, {"row": row_id, "v": item["v"]})
+        except KeyTaken:
+            return replayed(caller, entity, _first(options))
+        except RowMoved as moved:
+            if not (moved.old and _is_ours(moved.old, item)):
                 continue  # without If-Match the change applies to whatever is there now
         return Row(row_id, item["v"], item["d"])
     raise Unavailable("Other writers keep changing this row; try again")
 
 
-def _current(caller: Caller, entity: EntityType, row_id: str, version: int | None) -> Item:
+def _applied(caller: Caller, edit: Edit, at_ms: int, base: Fields) -> Fields:
+    return edit(base, _change(caller, "updated", at_ms, base))
+
+
+def _edited(caller: Caller, entity: EntityType, old: Item, options: Options, edit: Callable[[Fields], Fields]) -> Fields:
+    """The edited fields on top of what is there; raises PreconditionFailed where If-Match does not allow it."""
+    current = fields_of(old)
+    if options.versions is None or old["v"] in options.versions:
+        return edit(current)
+    wanted = max(options.versions, default=0)
+    base = versions.at_version(caller, entity, old, old["sk"], wanted)
+    if base is None:
+        raise _stale(entity, old, options, {})
+    compared = versions.comparison(base, {**base, **edit({**current, **base})}, current)
+    if not options.merge or any(each["conflict"] for each in compared.values()):
+        raise _stale(entity, old, options, {"diff": compared})
+    mine = {name: each["yours"] for name, each in compared.items() if each["yours"] != each["base"]}
+    # Only what the request changed is laid over the current row; the whole is checked again.
+    return entity.patched(current, mine, _change(caller, "updated", now_ms(), current))
+
+
+def _current(caller: Caller, entity: EntityType, row_id: str, options: Options) -> Item:
     old = None
     if ids.is_id(row_id, entity.prefix):
         old = table.get(config().records_table, keys.record(caller, entity.path, row_id))
     if old is None:
         raise NotFound(f"There is no {entity.word} {row_id[:80]!r}")
-    if version is not None and old["v"] != version:
-        raise PreconditionFailed(f"The {entity.word} is at version {old['v']}, not {version}", headers={"ETag": f'"{old["v"]}"'})
+    roles.require_owner(caller, entity.model.owner, fields_of(old), "edit")
+    if entity.model.versioned and options.versions is None and caller.kind != "worker":
+        raise PreconditionRequired(f"A {entity.word} is only changed with If-Match; send the version that ETag gave you",
+                                   headers={"ETag": f'"{old["v"]}"'})  # fmt: skip
     return old
+
+
+def _require_version(entity: EntityType, old: Item, options: Options) -> None:
+    if options.versions is not None and old["v"] not in options.versions:
+        raise _stale(entity, old, options, {})
+
+
+def _stale(entity: EntityType, old: Item, options: Options, extra: Mapping[str, Any]) -> PreconditionFailed:
+    asked = ", ".join(map(str, sorted(options.versions or ()))) or "none that can match"
+    return PreconditionFailed(f"The {entity.word} is at version {old['v']}, not {asked}", headers={"ETag": f'"{old["v"]}"'},
+                              extra={"currentVersion": old["v"], **extra})  # fmt: skip
+
+
+def _change(caller: Caller, verb: Verb, at_ms: int, before: Fields | None = None) -> Change:
+    return Change(verb, caller.principal, iso(at_ms), before)
+
+
+def _own(entity: EntityType, fields: Fields) -> Fields:
+    """The entity's own fields, as far as it still declares them."""
+    return {name: value for name, value in fields.items() if name in entity.model.model_fields}
+
+
+def _first(options: Options) -> Item:
+    found = options.once.found() if options.once else None
+    if found is None:
+        raise ValidationFailed("The Idempotency-Key has just expired; take a new one")
+    return found
 
 
 def _is_ours(old: Item, item: Item) -> bool:

@@ -37,6 +37,26 @@ def trash(scope: Scope, path: str, row_id: str) -> Key:
     return Key(f"{scope.tenant}#{path}#trash", row_id)
 
 
+def unique(scope: Scope, path: str, field: str, value: str) -> Key:
+    """The mark that a row holds this value of a unique field."""
+    return Key(f"{scope.tenant}#{path}#unique#{sha256(f'{field}={value}'.encode()).hexdigest()}", "mark")
+
+
+def ordered(scope: Scope, path: str, field: str) -> str:
+    """The partition of an index that holds every row in the order of a field."""
+    return f"{scope.tenant}#{path}#{field}"
+
+
+def place(text: str, row_id: str) -> str:
+    """The sort key of a row in that index; the two control characters end the text (entity/kinds.py escapes its NULs)."""
+    return f"{text}\0\1{row_id}"
+
+
+def placed(sort_key: str) -> str:
+    """The row id in such a sort key."""
+    return sort_key.rpartition("\1")[2]
+
+
 def index(scope: Scope, path: str, field: str, value: str) -> str:
     """The partition of an index for one value of one field; a long value stands as its digest."""
     text = value if len(value) <= 400 else f"sha256:{sha256(value.encode()).hexdigest()}"
@@ -54,6 +74,11 @@ def tenant(scope: Scope) -> Key:
 def email(address: str) -> Key:
     """The account of an e-mail address, in the whole installation."""
     return Key(f"@email#{sha256(address.lower().encode()).hexdigest()}", "account")
+
+
+def site() -> Key:
+    """The tenant that the public forms of the installation write to."""
+    return Key("@site", "site")
 
 
 def webhook(scope: Scope, webhook_id: str) -> Key:
@@ -79,6 +104,21 @@ def change(scope: Scope, row_id: str, version: int) -> Key:
     return Key(f"{scope.tenant}#change#{row_id}", f"{version:012d}")
 
 
+def word(scope: Scope, path: str, text: str, row_id: str) -> Key:
+    """That a row holds a word; words with the same first letter share a partition, sorted."""
+    return Key(f"{scope.tenant}#word#{path}#{text[:1]}", f"{text}\0{row_id}")
+
+
+def worded(sort_key: str) -> str:
+    """The row id in the sort key of a word."""
+    return sort_key.partition("\0")[2]
+
+
+def mail(scope: Scope, mail_id: str) -> Key:
+    """That a mail has been sent."""
+    return Key(f"{scope.tenant}#mail", mail_id)
+
+
 def delivery(scope: Scope, webhook_id: str, event_id: str) -> Key:
     """The state of one event on its way to one webhook."""
     return Key(f"{scope.tenant}#delivery#{webhook_id}", event_id)
@@ -95,6 +135,13 @@ def attempt(scope: Scope, webhook_id: str, attempt_id: str) -> Key:
 def principal(scope: Scope, principal_id: str) -> Key:
     """A user's or an API key's status, role, sessions and rate-limit window."""
     return Key(f"{scope.tenant}#principal", principal_id)
+
+
+def idempotency(scope: Scope, principal_id: str, method: str, route: str, key: str) -> Key:
+    """What became of a request with an Idempotency-Key; the route and the key come from outside, so a digest stands for them."""
+    return Key(
+        f"{scope.tenant}#idempotency#{sha256(chr(0).join((principal_id, method, route, key)).encode()).hexdigest()}", "key"
+    )
 
 
 def address(route: str, source_ip: str) -> Key:

@@ -5,7 +5,7 @@ Expressions name attributes as `#name` and values as `:name`; the names are decl
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from botocore.exceptions import ClientError
@@ -17,16 +17,26 @@ from sheaf.store.keys import Key
 Item = dict[str, Any]
 
 _NAME = re.compile(r"#(\w+)")
+_VALUE = re.compile(r":(\w+)")
+_BINDINGS = frozenset({"ExpressionAttributeNames", "ExpressionAttributeValues"})
 _BUSY = frozenset({"ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded",
-                   "TransactionConflictException", "TransactionInProgressException", "InternalServerError"})  # fmt: skip
+                   "TransactionInProgressException", "InternalServerError"})  # fmt: skip
 
 
 class ConditionFailed(Exception):
-    """The condition of a write did not hold; `old` is the item as it stands, None where there is none."""
+    """The condition of a write did not hold; `old` is the item as it stands, None where there is none.
 
-    def __init__(self, old: Item | None) -> None:
+    `position` is the write's place in its transaction.
+    """
+
+    def __init__(self, old: Item | None, position: int = 0) -> None:
         super().__init__("the condition of a write did not hold")
         self.old = old
+        self.position = position
+
+
+class Contended(Unavailable):
+    """Another transaction of the same item is under way; it may work at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,33 +118,91 @@ def commit(writes: Sequence[Write]) -> None:
     call("transact_write_items", TransactItems=[{write.kind.capitalize(): write.request()} for write in writes])
 
 
-def query(
-    table: str,
-    pk: str,
-    *,
-    index: str = "",
-    after: str = "",
-    newest_first: bool = False,
-    page: int = 100,
-) -> Iterator[Item]:
-    """The items of a partition by sort key, from `after` (exclusive) on; reads `page` items a call, as they are used."""
-    key_name = index or "pk"
-    condition = f"#{key_name} = :pk" + (f" AND #sk {'<' if newest_first else '>'} :after" if after else "")
-    request: dict[str, Any] = {
-        "TableName": table,
-        "KeyConditionExpression": condition,
-        "ScanIndexForward": not newest_first,
-        "Limit": page,
-        "ConsistentRead": not index,
-        **({"IndexName": index} if index else {}),
-        **_bindings(condition, {"pk": pk, **({"after": after} if after else {})}),
-    }
+def check(writes: Sequence[Write]) -> None:
+    """Find out whether `commit` would go through now, and write nothing; raises ConditionFailed as it would."""
+    checks = []
+    for write in (each for each in writes if each.condition):
+        request = write.request()
+        request = {name: request[name] for name in request.keys() - {"Item", "UpdateExpression", *_BINDINGS}}
+        checks.append({"ConditionCheck": {
+            **request, "Key": encode({"pk": write.key.pk, "sk": write.key.sk}),
+            **_bindings(write.condition, {name: write.values[name] for name in _VALUE.findall(write.condition)}),
+        }})  # fmt: skip
+    if checks:
+        call("transact_write_items", TransactItems=checks)
+
+
+def put_all(table: str, items: Mapping[Key, Item]) -> None:
+    """Write items without conditions, 25 a call."""
+    waiting = [{"PutRequest": {"Item": encode({"pk": key.pk, "sk": key.sk, **item})}} for key, item in items.items()]
+    for start in range(0, len(waiting), 25):
+        batch = waiting[start : start + 25]
+        for _ in range(20):
+            if not batch:
+                break
+            batch = call("batch_write_item", RequestItems={table: batch}).get("UnprocessedItems", {}).get(table, [])
+        if batch:
+            raise Unavailable("The database is busy; try again")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Part of a partition: sort keys from `low` to `high`, both included, an empty one open."""
+
+    pk: str
+    index: str = ""
+    sort: str = "sk"
+    low: str = ""
+    high: str = ""
+
+    def request(self, table: str) -> dict[str, Any]:
+        """The parameters of Query."""
+        bounds = {(True, True): " AND #{0} BETWEEN :low AND :high", (True, False): " AND #{0} >= :low",
+                  (False, True): " AND #{0} <= :high", (False, False): ""}[bool(self.low), bool(self.high)]  # fmt: skip
+        condition = f"#{self.index or 'pk'} = :pk{bounds.format(self.sort)}"
+        values = {"pk": self.pk, "low": self.low or None, "high": self.high or None}
+        return {"TableName": table, "KeyConditionExpression": condition, "ConsistentRead": not self.index,
+                **({"IndexName": self.index} if self.index else {}), **_bindings(condition, values)}  # fmt: skip
+
+
+def query(table: str, span: Span | str, *, after: str = "", newest_first: bool = False, page: int = 100,
+          names: Sequence[str] = ()) -> Iterator[Item]:  # fmt: skip
+    """The items of a span (or of a whole partition) in order, from `after` (exclusive) on.
+
+    Reads `page` items a call, as they are used; `names` leaves only these attributes.
+    """
+    found = span if isinstance(span, Span) else Span(span)
+    if after:
+        found = replace(found, high=after) if newest_first else replace(found, low=after)
+        if found.low and found.high and found.low > found.high:
+            return
+    request = found.request(table)
+    if names:
+        request["ProjectionExpression"] = ", ".join(f"#{name}" for name in names)
+        request["ExpressionAttributeNames"] |= {f"#{name}": name for name in names}
+    request |= {"ScanIndexForward": not newest_first, "Limit": page + bool(after)}
     while True:
         answer = call("query", **request)
-        yield from map(decode, answer["Items"])
+        for raw in answer["Items"]:
+            item = decode(raw)
+            if item[found.sort] != after:
+                yield item
         if "LastEvaluatedKey" not in answer:
             return
         request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+
+def count(table: str, span: Span, reads: int) -> int | None:
+    """How many items the span has; None where that takes more than `reads` reads of 1 MB each."""
+    request = {**span.request(table), "Select": "COUNT"}
+    total: int = 0
+    for _ in range(reads):
+        answer = call("query", **request)
+        total += answer["Count"]
+        if "LastEvaluatedKey" not in answer:
+            return total
+        request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+    return None
 
 
 def call(operation: str, **request: Any) -> dict[str, Any]:
@@ -198,8 +266,10 @@ def _translated(error: ClientError) -> Exception:
         old = error.response.get("Item")
         return ConditionFailed(decode(old) if old else None)
     if code == "TransactionCanceledException":
-        for reason in error.response.get("CancellationReasons", []):
+        for position, reason in enumerate(error.response.get("CancellationReasons", [])):
             if reason.get("Code") == "ConditionalCheckFailed":
-                return ConditionFailed(decode(reason["Item"]) if reason.get("Item") else None)
-        return Unavailable("Another write of the same row is under way; try again")
+                return ConditionFailed(decode(reason["Item"]) if reason.get("Item") else None, position)
+        return Contended("Another write of the same row is under way; try again")
+    if code == "TransactionConflictException":
+        return Contended("Another write of the same row is under way; try again")
     return Unavailable("The database is busy; try again") if code in _BUSY else error

@@ -4,6 +4,7 @@ import base64
 import re
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from sheaf.access.caller import Caller
@@ -12,28 +13,43 @@ from sheaf.base.bounds import WEBHOOK_EVENTS, WEBHOOK_SECRET_CHARACTERS, WEBHOOK
 from sheaf.base.clock import iso, now_ms
 from sheaf.base.config import config
 from sheaf.base.errors import Conflict, NotFound, ValidationFailed
+from sheaf.entity.body import object_of
+from sheaf.records.once import Once, put_once
 from sheaf.store import keys, table
 from sheaf.store.keys import Scope
 from sheaf.store.outbound import AddressRefused, checked_url
-from sheaf.store.table import Item
+from sheaf.store.table import ConditionFailed, Item, Write
 
 _EVENT = re.compile(r"\*|[a-z][a-z_]{0,62}\.(\*|[a-z_]{1,32})")
 
 
-def register(caller: Caller, body: object) -> dict[str, Any]:
+def register(caller: Caller, body: object, once: Once | None = None) -> dict[str, Any]:
     """Register `{"url", "events": ["task.created", "task.*", "*"], "secret"?}`.
 
     A secret that the server makes stands in the answer, this once; one that the client brought is not repeated.
     """
+    if once and (first := once.found()):
+        return _told(find(caller, first["webhook"]))
     url, events, given = _parse(body)
     if sum(1 for _ in of_tenant(caller)) >= WEBHOOKS:
         raise Conflict(f"This tenant has {WEBHOOKS} webhooks, which is the most")
     made = None if given else f"whsec_{base64.b64encode(secrets.token_bytes(24)).decode()}"
     webhook_id = ids.new("wh")
-    item: Item = {"url": url, "events": events, "secret": given or made, "at": iso(now_ms()), "a": caller.principal}
-    # The id is new: a row that is there is this one, its answer lost on the way.
-    table.put_new(config().control_table, keys.webhook(caller, webhook_id), item)
-    return _shown({"sk": webhook_id, **item}) | ({"secret": made} if made else {})
+    item: Item = {
+        "url": url,
+        "events": events,
+        "secret": given or made,
+        "own": bool(made),
+        "at": iso(now_ms()),
+        "a": caller.principal,
+    }
+    put = Write(config().control_table, "put", keys.webhook(caller, webhook_id), item=item, condition="attribute_not_exists(#pk)")
+    try:
+        if first := put_once(put, once, webhook=webhook_id):
+            return _told(find(caller, first["webhook"]))
+    except ConditionFailed:
+        pass  # the id is new: a row that is there is this one, its answer lost on the way
+    return _told({"sk": webhook_id, **item})
 
 
 def find(scope: Scope, webhook_id: str) -> Item:
@@ -54,11 +70,14 @@ def listing(caller: Caller) -> list[dict[str, Any]]:
     return [_shown(item) for item in of_tenant(caller)]
 
 
-def remove(caller: Caller, webhook_id: str) -> None:
+def remove(caller: Caller, webhook_id: str, once: Once | None = None) -> None:
     """Delete the endpoint; deliveries on their way end. Raises NotFound."""
+    if once and once.found():
+        return
     find(caller, webhook_id)
-    key = keys.webhook(caller, webhook_id)
-    table.commit([table.Write(config().control_table, "delete", key)])
+    gone = Write(config().control_table, "delete", keys.webhook(caller, webhook_id), condition="attribute_exists(#pk)")
+    with suppress(ConditionFailed):  # somebody else was faster, or our own first call was and its answer is lost
+        put_once(gone, once, webhook=webhook_id)
 
 
 def of_tenant(scope: Scope) -> Iterator[Item]:
@@ -72,13 +91,11 @@ def wants(item: Item, event_type: str) -> bool:
 
 
 def _parse(body: object) -> tuple[str, list[str], str | None]:
-    if not isinstance(body, dict):
-        raise ValidationFailed("The body must be a JSON object", fields={"": "must be an object"})
-    wrong = {name: "is not known here" for name in body if name not in ("url", "events", "secret")}
-    wrong |= _wrong_url(body.get("url")) | _wrong_events(body.get("events")) | _wrong_secret(body.get("secret"))
+    asked = object_of(body, "url", "events", "secret", error="This webhook cannot be registered")
+    wrong = _wrong_url(asked.get("url")) | _wrong_events(asked.get("events")) | _wrong_secret(asked.get("secret"))
     if wrong:
         raise ValidationFailed("This webhook cannot be registered", fields=wrong)
-    return body["url"], list(dict.fromkeys(body["events"])), body.get("secret")
+    return asked["url"], list(dict.fromkeys(asked["events"])), asked.get("secret")
 
 
 def _wrong_url(url: object) -> dict[str, str]:
@@ -106,6 +123,11 @@ def _wrong_secret(secret: object) -> dict[str, str]:
     if secret is None or (isinstance(secret, str) and low <= len(secret) <= high and secret.isascii() and secret.isprintable()):
         return {}
     return {"secret": f"must be {low} to {high} printable ASCII characters"}
+
+
+def _told(item: Item) -> dict[str, Any]:
+    """What the request that registers is told: a secret that the server made stands here and nowhere else."""
+    return _shown(item) | ({"secret": item["secret"]} if item["own"] else {})
 
 
 def _shown(item: Item) -> dict[str, Any]:

@@ -1,0 +1,96 @@
+"""One write as one commit: the row, its marks of uniqueness and the request's record, all or nothing."""
+
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sheaf.access.caller import Caller
+from sheaf.base.config import config
+from sheaf.base.errors import NotUnique, Unavailable
+from sheaf.entity.filters import index_value
+from sheaf.entity.registry import EntityType
+from sheaf.records.once import Once
+from sheaf.store import keys, table
+from sheaf.store.table import ConditionFailed, Contended, Write
+
+TRIES = 5  # of a write that meets another writer
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a write is asked for.
+
+    `versions`: those that If-Match allows, None for any. `merge`: a stale version is fine where the changed fields do not
+    overlap. `dry`: find out, write nothing. `once`: the request's Idempotency-Key.
+    """
+
+    versions: frozenset[int] | None = None
+    merge: bool = False
+    dry: bool = False
+    once: Once | None = None
+
+
+PLAIN = Options()
+
+
+class RowMoved(Exception):
+    """The row is not as it was when it was read; `old` is what was found."""
+
+    def __init__(self, failure: ConditionFailed) -> None:
+        super().__init__("the row has moved")
+        self.old = failure.old
+
+
+class KeyTaken(Exception):
+    """Another request with the same Idempotency-Key has committed."""
+
+
+def commit(rows: Sequence[Write], marks: Sequence[tuple[str, Write]], options: Options, pointer: Mapping[str, str | int]) -> None:
+    """Write `rows` (the first one's condition is the row's), `marks` (field, write) and the request's record.
+
+    Raises RowMoved, NotUnique, KeyTaken, Unavailable.
+    """
+    record = [options.once.record(**pointer)] if options.once and not options.dry else []
+    writes = [*rows, *(write for _, write in marks), *record]
+    for attempt in range(TRIES):
+        try:
+            (table.check if options.dry else table.commit)(writes)
+        except Contended:
+            # Meeting another transaction says nothing about this one: it may pass a moment later.
+            time.sleep(random.uniform(0.01, 0.04) * (attempt + 1))  # noqa: S311  # spreads writers, keeps no secret
+            continue
+        except ConditionFailed as failure:
+            if failure.position < len(rows):
+                raise RowMoved(failure) from None
+            if record and failure.position == len(writes) - 1:
+                raise KeyTaken from None
+            field = marks[failure.position - len(rows)][0]
+            raise NotUnique(f"{field}: is taken by another row", fields={field: "is taken by another row"}) from None
+        return
+    raise Unavailable("Other writers keep changing this row; try again")
+
+
+def marks(
+    caller: Caller, entity: EntityType, row_id: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+) -> list[tuple[str, Write]]:
+    """The writes that move the marks of a row's unique fields from one version to the next."""
+    found: list[tuple[str, Write]] = []
+    for name in entity.uniques:
+        old = _mark(caller, entity, name, (before or {}).get(name))
+        new = _mark(caller, entity, name, (after or {}).get(name))
+        if old == new:
+            continue
+        mine = {"row": row_id}
+        if new is not None:
+            found.append((name, Write(config().records_table, "put", new, item={"r": row_id},
+                                      condition="attribute_not_exists(#pk) OR #r = :row", values=mine)))  # fmt: skip
+        if old is not None:
+            found.append((name, Write(config().records_table, "delete", old,
+                                      condition="attribute_not_exists(#pk) OR #r = :row", values=mine)))  # fmt: skip
+    return found
+
+
+def _mark(caller: Caller, entity: EntityType, name: str, value: Any) -> keys.Key | None:
+    return None if value is None else keys.unique(caller, entity.path, name, index_value(entity.kinds.get(name), value))

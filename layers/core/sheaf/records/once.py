@@ -1,0 +1,114 @@
+"""Idempotency keys: a request that comes again has one effect and one answer (draft-ietf-httpapi-idempotency-key-header).
+
+The record of a single write commits in the same transaction as the change and points to what it made; it holds no
+answer. Work of several calls claims its key first, works under ids that the claim fixes, and completes the claim.
+Only what succeeded is remembered: a request that was refused may be mended and sent again under the same key.
+"""
+
+import time
+from dataclasses import dataclass
+
+from sheaf.access.caller import Caller
+from sheaf.base.bounds import CLAIM_SECONDS, IDEMPOTENCY_SECONDS
+from sheaf.base.clock import now, now_ms
+from sheaf.base.config import config
+from sheaf.base.errors import InFlight, KeyReused, Unavailable
+from sheaf.store import keys, table
+from sheaf.store.keys import Key
+from sheaf.store.table import ConditionFailed, Contended, Item, Write
+
+_TRIES = 5
+_PAUSE = 0.03  # seconds between tries
+_FREE = "attribute_not_exists(#pk) OR #ttl < :now"
+
+
+@dataclass(slots=True)
+class Once:
+    """A request's key, and a digest of everything that the request says. `replayed` is set when it came before."""
+
+    key: Key
+    fingerprint: str
+    replayed: bool = False
+
+    def found(self) -> Item | None:
+        """What the first request has left, or None; raises KeyReused where it said something else."""
+        item = table.get(config().limits_table, self.key)
+        if item is None or item["ttl"] < now():
+            return None
+        if item["fp"] != self.fingerprint:
+            raise KeyReused("This Idempotency-Key was used with another request; take a new key for a new request")
+        self.replayed = True
+        return item
+
+    def record(self, **pointer: str | int) -> Write:
+        """The write that remembers the request, for the transaction of its change."""
+        item = {"fp": self.fingerprint, "ttl": now() + IDEMPOTENCY_SECONDS, **pointer}
+        return Write(config().limits_table, "put", self.key, item=item, condition=_FREE, values={"now": now()})
+
+    def claim(self, seed: str) -> Item:
+        """Begin work of several calls; the claim as it stands, with the `seed` and time `at` of whoever began first.
+
+        Raises InFlight while another request works under the key, KeyReused. A claim that is done, or whose owner died,
+        is given again: the work must find what it wrote under the seed.
+        """
+        at_ms = now_ms()
+        item = {
+            "fp": self.fingerprint,
+            "ttl": now() + IDEMPOTENCY_SECONDS,
+            "seed": seed,
+            "at": at_ms,
+            "until": now() + CLAIM_SECONDS,
+        }
+        try:
+            table.put(config().limits_table, self.key, item, condition=_FREE, values={"now": now()})
+        except ConditionFailed as failure:
+            if failure.old == {"pk": self.key.pk, "sk": self.key.sk, **item}:
+                return item  # our own put, its answer lost
+        else:
+            return item
+        found = self.found() or item
+        if "done" not in found:
+            self._take_over()
+        return found
+
+    def complete(self) -> None:
+        """Say that the claimed work is done."""
+        table.update(config().limits_table, self.key, "SET #done = :one REMOVE #until", values={"one": 1})
+
+    def release(self) -> None:
+        """Give up a claim under which nothing was written."""
+        table.commit([Write(config().limits_table, "delete", self.key)])
+
+    def _take_over(self) -> None:
+        try:
+            table.update(config().limits_table, self.key, "SET #until = :until",
+                         condition="#until < :now OR attribute_exists(#done)",
+                         values={"until": now() + CLAIM_SECONDS, "now": now()})  # fmt: skip
+        except ConditionFailed:
+            raise InFlight(
+                "A request with this Idempotency-Key is being worked on; ask again in a moment", headers={"Retry-After": "1"}
+            ) from None
+
+
+def once(caller: Caller, method: str, route: str, key: str, fingerprint: str) -> Once:
+    """The key of a caller's request: another principal's same key is another key."""
+    return Once(keys.idempotency(caller, caller.principal, method, route, key), fingerprint)
+
+
+def put_once(write: Write, key: Once | None, **pointer: str | int) -> Item | None:
+    """Commit one write together with the record of its request; what an earlier request has left, where it was first.
+
+    Raises ConditionFailed where the write's own condition does not hold.
+    """
+    for _ in range(_TRIES):
+        try:
+            table.commit([write, *([key.record(**pointer)] if key else [])])
+        except Contended:
+            time.sleep(_PAUSE)
+            continue
+        except ConditionFailed as failure:
+            if key is None or failure.position == 0:
+                raise
+            return key.found()
+        return None
+    raise Unavailable("Other requests with this Idempotency-Key are under way; try again")

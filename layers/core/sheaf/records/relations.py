@@ -1,0 +1,140 @@
+"""Relations between rows: checked when they are written, followed when they are expanded."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from sheaf.access.caller import Caller
+from sheaf.base import ids
+from sheaf.base.bounds import EXPAND_BYTES, EXPAND_ROWS
+from sheaf.base.errors import InvalidParameter, NotFound, ValidationFailed
+from sheaf.entity import kinds, registry
+from sheaf.entity.filters import Group, Test
+from sheaf.entity.registry import EntityType
+from sheaf.records.plan import Wanted, plan
+from sheaf.records.rows import from_item
+from sheaf.records.sources import by_id
+
+Document = dict[str, Any]
+VIA = "_via_"  # comments_via_post: the rows of `comments` whose field `post` points here
+
+
+def check(caller: Caller, entity: EntityType, fields: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> None:
+    """Raise ValidationFailed for a field that points to a row that does not exist.
+
+    What did not change, or the server itself has set, is not looked at.
+    """
+    wrong: dict[str, str] = {}
+    for name, relation in entity.relations.items():
+        if name in entity.given or (before is not None and before.get(name) == fields.get(name)):
+            continue
+        target = registry.find(relation.path)
+        wanted = _pointers(fields.get(name))
+        good = [each for each in wanted if ids.is_id(each, target.prefix)]
+        there = by_id(caller, target, good) if good else {}
+        if missing := [each for each in wanted if each not in there]:
+            wrong[name] = f"there is no {target.word} {missing[0][:80]!r}"
+    if wrong:
+        path, text = next(iter(wrong.items()))
+        raise ValidationFailed(f"{path}: {text}", fields=wrong)
+
+
+@dataclass(slots=True)
+class Expansion:
+    """What is left of an answer's room for expanded rows, and what found none."""
+
+    room: int = EXPAND_BYTES
+    omitted: dict[str, int] = field(default_factory=dict)  # a relation's path, and how many of its rows were left out
+    more: dict[str, int] = field(default_factory=dict)  # and how many rows have more than EXPAND_ROWS on its other side
+
+
+def expand(caller: Caller, entity: EntityType, documents: Sequence[Document], paths: Sequence[Sequence[str]]) -> Expansion:
+    """Put related rows under `expand` of each document, level by level: one batch of reads for each relation.
+
+    Raises InvalidParameter for what is no relation.
+    """
+    state = Expansion()
+    for path in sorted(paths, key=len):
+        level, here = list(documents), entity
+        for depth, name in enumerate(path, 1):
+            target = target_of(here, name)
+            # A path that shares its beginning with a shorter one goes on from what that one has found.
+            if any(name not in each.get("expand", {}) for each in level):
+                _attach(caller, here, level, path[:depth], state)
+            level = [row for each in level for row in _rows(each.get("expand", {}).get(name))]
+            here = target
+    return state
+
+
+def target_of(entity: EntityType, name: str) -> EntityType:
+    """The entity at the other end of a relation; raises InvalidParameter."""
+    if name in entity.relations:
+        return registry.find(entity.relations[name].path)
+    path, via, pointer = name.partition(VIA)
+    try:
+        other = registry.find(path) if via else None
+    except NotFound:
+        other = None
+    if other is None or other.relations.get(pointer, ("",))[0] != entity.path:
+        known = ", ".join(entity.relations) or "none"
+        message = f"{name[:80]!r} is not a relation of {entity.path}; its own: {known}; those of others: entity{VIA}field"
+        raise InvalidParameter(f"expand: {message}", fields={"expand": message})
+    if pointer not in other.indexes or other.relations[pointer].many:
+        message = f"{name!r} needs {pointer} = field(…, index=True) in {other.model.__name__}"
+        raise InvalidParameter(f"expand: {message}", fields={"expand": message})
+    return other
+
+
+def _attach(caller: Caller, here: EntityType, level: Sequence[Document], path: Sequence[str], state: Expansion) -> None:
+    name, told = path[-1], ".".join(path)
+    target = target_of(here, name)
+    if name in here.relations:
+        wanted = {pointer for each in level for pointer in _pointers(each.get(name))}
+        good = [each for each in wanted if ids.is_id(each, target.prefix)]
+        found = {row_id: from_item(item).document for row_id, item in by_id(caller, target, good).items()}
+        for each in level:
+            pointers = _pointers(each.get(name))
+            rows = _admitted([found[pointer] for pointer in pointers if pointer in found], told, state)
+            value = rows if here.relations[name].many else next(iter(rows), None)
+            each.setdefault("expand", {})[name] = value
+        return
+    pointer = name.partition(VIA)[2]
+    for each in level:
+        rows = _pointing(caller, target, pointer, each["id"])
+        if len(rows) > EXPAND_ROWS:
+            state.more[told] = state.more.get(told, 0) + 1
+        each.setdefault("expand", {})[name] = _admitted(rows[:EXPAND_ROWS], told, state)
+
+
+def _pointing(caller: Caller, target: EntityType, pointer: str, row_id: str) -> list[Document]:
+    test = Test(pointer, "eq", row_id, kinds.Kind("string"))
+    found = plan(caller, target, Wanted(Group("and", (test,)))).rows("", EXPAND_ROWS + 1)
+    return [row.document for row in islice((row for _, row in found if row), EXPAND_ROWS + 1)]
+
+
+def _admitted(rows: Iterable[Document], path: str, state: Expansion) -> list[Document]:
+    """The rows there is room for, each a copy of its own."""
+    from pydantic_core import to_json
+
+    kept = []
+    for row in rows:
+        size = len(to_json(row))
+        if size > state.room:
+            state.omitted[path] = state.omitted.get(path, 0) + 1
+            continue
+        state.room -= size
+        kept.append(dict(row))
+    return kept
+
+
+def _pointers(value: Any) -> list[str]:
+    if isinstance(value, list):
+        return [each for each in value if isinstance(each, str)]
+    return [value] if isinstance(value, str) else []
+
+
+def _rows(value: Any) -> list[Document]:
+    if isinstance(value, list):
+        return value
+    return [value] if isinstance(value, dict) else []

@@ -1,0 +1,54 @@
+"""The word index behind `search=`: kept by on_change from each change, asked by lists.
+
+An entry is only a hint: the row it names is read and checked. So a late, doubled or reordered change does no harm, as
+long as no entry is missing: a word is taken away only by a change that is newer than the one that brought it.
+"""
+
+from sheaf.base.bounds import SEARCH_MATCHES
+from sheaf.base.config import config
+from sheaf.base.errors import IndexRequired
+from sheaf.entity import words
+from sheaf.entity.registry import EntityType
+from sheaf.records.events import Event
+from sheaf.store import keys, table
+from sheaf.store.keys import Scope
+from sheaf.store.table import ConditionFailed, Write
+
+
+def keep(entity: EntityType, event: Event) -> None:
+    """Follow a change: bring the new words of its row, take the old ones away."""
+    gone = event.verb == "deleted"
+    before = set(words.of_row(entity, event.document_before or {})) if event.verb != "restored" else set()
+    after = set() if gone else set(words.of_row(entity, event.document))
+    if event.verb == "created":
+        # No earlier change can be disturbed: 25 words a call instead of one.
+        table.put_all(config().events_table, {keys.word(event, event.path, word, event.row): {"v": 1} for word in after})
+        return
+    for word in before - after:
+        _write(event, word, "delete", "attribute_not_exists(#v) OR #v <= :version")
+    for word in after - before:
+        _write(event, word, "put", "attribute_not_exists(#v) OR #v < :version")
+
+
+def ids_of(scope: Scope, entity: EntityType, terms: tuple[str, ...]) -> set[str]:
+    """The rows that hold a word beginning with the longest of `terms`; raises IndexRequired for too many."""
+    longest = max(terms, key=len)
+    start = keys.word(scope, entity.path, longest, "")
+    span = table.Span(start.pk, low=longest, high=f"{longest}\U0010ffff")
+    found: set[str] = set()
+    for item in table.query(config().events_table, span, page=1_000, names=["sk"]):
+        found.add(keys.worded(item["sk"]))
+        if len(found) > SEARCH_MATCHES:
+            raise IndexRequired(f"More than {SEARCH_MATCHES:,} rows match {longest!r}; search for a longer word",
+                                fields={"search": "matches too many rows"})  # fmt: skip
+    return found
+
+
+def _write(event: Event, word: str, kind: str, condition: str) -> None:
+    key, values = keys.word(event, event.path, word, event.row), {"version": event.sequence}
+    item = {"v": event.sequence} if kind == "put" else {}
+    write = Write(config().events_table, "put" if kind == "put" else "delete", key, item=item, condition=condition, values=values)
+    try:
+        table.commit([write])
+    except ConditionFailed:
+        return  # a newer change has been here
