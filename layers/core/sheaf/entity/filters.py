@@ -213,6 +213,11 @@ class _Reader:
         return comparable(kind, plain)
 
 
+def only_tests(condition: Group) -> bool:
+    """Whether `tests_of` is all there is: no alternatives, no negations."""
+    return all(isinstance(part, Test) or (part.word == "and" and only_tests(part)) for part in condition.parts)
+
+
 def _macro(word: str, offset: str | None, at_ms: int) -> str:
     moment = datetime.fromtimestamp(at_ms // 1000, UTC) + timedelta(milliseconds=at_ms % 1000)
     midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)

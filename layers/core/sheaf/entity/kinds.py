@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -52,8 +52,17 @@ def kind_of(annotation: Any, nullable: bool = False) -> Kind:
         return Kind("enum", nullable, arguments)
     if origin in (list, set, tuple) or annotation in (list, set, tuple):
         return Kind("list", nullable, item=kind_of(arguments[0]) if arguments else Kind("object"))
-    plain: dict[Any, Name] = {str: "string", bool: "boolean", int: "integer", float: "number", datetime: "timestamp"}
-    return Kind(plain.get(annotation, "object"), nullable)
+    plain: dict[Any, Name] = {
+        str: "string",
+        bool: "boolean",
+        int: "integer",
+        float: "number",
+        datetime: "timestamp",
+        date: "string",
+    }
+    # Pydantic's own class for times with an offset, by name: this module does without pydantic.
+    known = "timestamp" if getattr(annotation, "__name__", "") == "AwareDatetime" else plain.get(annotation, "object")
+    return Kind(known, nullable)
 
 
 def read(kind: Kind, value: Any) -> Any:

@@ -8,7 +8,7 @@ from sheaf.base import ids
 from sheaf.base.bounds import SCANNED_BYTES, SCANNED_ROWS
 from sheaf.base.errors import IndexRequired
 from sheaf.entity import kinds, words
-from sheaf.entity.filters import Group, Test, index_value, matches, tests_of
+from sheaf.entity.filters import Group, Test, index_value, matches, only_tests, tests_of
 from sheaf.entity.query import NEWEST_FIRST, Sort
 from sheaf.entity.registry import EntityType
 from sheaf.records import searching
@@ -74,7 +74,7 @@ def plan(scope: Scope, entity: EntityType, wanted: Wanted) -> Plan:
     tests = tests_of(wanted.condition)
     descending = wanted.sort[0][1]
     by_time = wanted.sort[0][0] == "id"
-    alone = len(wanted.condition.parts) == len(tests) and not wanted.search
+    alone = only_tests(wanted.condition) and not wanted.search
 
     def made(source: Source, used: list[Test], *, in_order: bool, served: bool = True) -> Plan:
         return Plan(entity, wanted, source, in_order, alone and used == tests, served)
