@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType, SimpleNamespace
 from typing import Any
+from urllib.parse import unquote
 
 from moto import mock_aws
 from moto.dynamodb.models import dynamodb_backends
@@ -154,7 +155,7 @@ class World:
         sent = event("records.create")
         values: dict[str, list[str]] = {}
         for pair in filter(None, query.split("&")):
-            values.setdefault(pair.split("=")[0], []).append(pair.partition("=")[2])
+            values.setdefault(unquote(pair.split("=")[0]), []).append(unquote(pair.partition("=")[2]))
         raw = body if isinstance(body, str) or body is None else json.dumps(body)
         sent_headers = {
             "Content-Type": "application/json",

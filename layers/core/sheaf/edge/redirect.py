@@ -1,10 +1,13 @@
 """Paths without a version lead to version one."""
 
+import re
 from urllib.parse import quote, urlencode
 
 from sheaf.base.errors import NotFound
 from sheaf.edge.envelope import Reply
 from sheaf.edge.request import Request
+
+_VERSION = re.compile(r"v\d+")
 
 
 def to_version_one(request: Request) -> Reply:
@@ -13,7 +16,7 @@ def to_version_one(request: Request) -> Reply:
     The Location is relative: the API's own prefix differs between AWS, a custom domain and the local stack.
     """
     path = quote(request.route_path.lstrip("/"), safe="/")
-    if not path or path.split("/")[0] == "v1":
+    if not path or _VERSION.fullmatch(path.split("/")[0]):
         raise NotFound(f"There is nothing at {request.path[:200]}")
     query = f"?{urlencode(request.query)}" if request.query else ""
     location = f"{'../' * path.count('/')}v1/{path}{query}"

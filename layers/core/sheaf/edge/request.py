@@ -68,7 +68,13 @@ class Request:
         if not 1 <= len(key) <= IDEMPOTENCY_KEY_CHARACTERS or not key.isascii() or not key.isprintable():
             message = f"must be 1 to {IDEMPOTENCY_KEY_CHARACTERS} printable ASCII characters"
             raise BadRequest(f"Idempotency-Key {message}", fields={"Idempotency-Key": message})
-        said = "\0".join((str(self.version), *(f"{name}={value}" for name, value in sorted(self.query.items()))))
+        said = "\0".join(
+            (
+                str(self.version),
+                self.headers.get("if-match", ""),
+                *(f"{name}={value}" for name, value in sorted(self.query.items())),
+            )
+        )
         fingerprint = sha256(said.encode() + b"\0" + self.body).hexdigest()
         self._once = once(caller or self.caller, self.method, self.route_path, key, fingerprint)
         return self._once

@@ -44,7 +44,7 @@ def check(caller: Caller, entity: EntityType, fields: Mapping[str, Any], before:
 class Expansion:
     """What is left of an answer's room for expanded rows, and what found none."""
 
-    room: int = EXPAND_BYTES
+    room: int
     omitted: dict[str, int] = field(default_factory=dict)  # a relation's path, and how many of its rows were left out
     more: dict[str, int] = field(default_factory=dict)  # and how many rows have more than EXPAND_ROWS on its other side
 
@@ -54,7 +54,7 @@ def expand(caller: Caller, entity: EntityType, documents: Sequence[Document], pa
 
     Raises InvalidParameter for what is no relation.
     """
-    state = Expansion()
+    state = Expansion(EXPAND_BYTES)
     for path in sorted(paths, key=len):
         level, here = list(documents), entity
         for depth, name in enumerate(path, 1):
