@@ -5,7 +5,7 @@ PART ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down check test soak lock clean
+.PHONY: help setup run up down check test soak openapi lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -30,6 +30,9 @@ test: check ## check, then every test, end to end on a stack of its own
 
 soak: setup ## the full-size figures: PART=chaos, or all
 	@$(BIN)/python -m pytest -m soak -s tests $(if $(PART),-k $(PART),)
+
+openapi: setup ## write the OpenAPI documents from the routes and entities
+	@$(BIN)/python scripts/openapi.py
 
 lock: setup ## resolve the requirements anew, with hashes
 	@$(BIN)/python scripts/lock.py

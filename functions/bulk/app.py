@@ -4,7 +4,7 @@ from sheaf.base.bounds import BULK_BODY_BYTES
 from sheaf.edge.api import Api
 from sheaf.edge.envelope import Reply
 from sheaf.edge.request import Request
-from sheaf.edge.rows import writable
+from sheaf.edge.wire import Wire
 from sheaf.entity import registry
 from sheaf.features import bulk, export
 from sheaf.jobs import progress
@@ -13,20 +13,22 @@ from sheaf.store.table import Item
 api = Api()
 
 
-@api.post("/v1/<entity>/bulk", permission="bulk:write")
-@api.post("/v1/import/<entity>", permission="bulk:write")
+@api.post("/v1/<entity>/bulk", permission="bulk:write", writes="rows")
+@api.post("/v1/import/<entity>", permission="bulk:write", writes="rows")
 def bulk_rows(request: Request, entity: str) -> Reply:
-    found = writable(registry.find(entity))
-    asked = bulk.parse(request.json(BULK_BODY_BYTES))
+    found = registry.find(entity)
+    wire = Wire(request, found)
+    asked = bulk.parse(wire.bulk(request.json(BULK_BODY_BYTES)))
     if bulk.is_inline(asked):
         outcomes = bulk.run_inline(request.caller, found, asked, request.once())
-        return Reply(bulk.summary(found, outcomes, return_failures=asked.return_failures))
+        return Reply(wire.named(bulk.summary(found, outcomes, return_failures=asked.return_failures)))
     return _accepted(request, bulk.accept(request.caller, found, asked, request.once()))
 
 
 @api.post("/v1/<entity>/export", permission="exports:create")
 def export_rows(request: Request, entity: str) -> Reply:
-    return _accepted(request, export.accept(request.caller, registry.find(entity), request.json(), request.once()))
+    found = registry.find(entity)
+    return _accepted(request, export.accept(request.caller, found, Wire(request, found).export(request.json()), request.once()))
 
 
 def _accepted(request: Request, job: Item) -> Reply:

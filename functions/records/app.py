@@ -15,7 +15,7 @@ def list_rows(request: Request, entity: str) -> Reply:
     return rows.listing(request, registry.find(entity))
 
 
-@api.post("/v1/<entity>", permission="records:write")
+@api.post("/v1/<entity>", permission="records:write", writes="row")
 def create_row(request: Request, entity: str) -> Reply:
     return rows.create(request, registry.find(entity))
 
@@ -25,22 +25,22 @@ def get_row(request: Request, entity: str, row_id: str) -> Reply:
     return rows.show(request, registry.find(entity), row_id)
 
 
-@api.route("PUT", "/v1/<entity>/<row_id>", permission="records:write")
+@api.route("PUT", "/v1/<entity>/<row_id>", permission="records:write", writes="row")
 def replace_row(request: Request, entity: str, row_id: str) -> Reply:
     return rows.replace(request, registry.find(entity), row_id)
 
 
-@api.route("PATCH", "/v1/<entity>/<row_id>", permission="records:write")
+@api.route("PATCH", "/v1/<entity>/<row_id>", permission="records:write", writes="row")
 def patch_row(request: Request, entity: str, row_id: str) -> Reply:
     return rows.patch(request, registry.find(entity), row_id)
 
 
-@api.route("DELETE", "/v1/<entity>/<row_id>", permission="records:write")
+@api.route("DELETE", "/v1/<entity>/<row_id>", permission="records:write", writes="row")
 def delete_row(request: Request, entity: str, row_id: str) -> Reply:
     return rows.delete(request, registry.find(entity), row_id)
 
 
-@api.post("/v1/<entity>/<row_id>/restore", permission="records:write")
+@api.post("/v1/<entity>/<row_id>/restore", permission="records:write", writes="row")
 def restore_row(request: Request, entity: str, row_id: str) -> Reply:
     return rows.restore(request, registry.find(entity), row_id)
 
@@ -50,7 +50,7 @@ def row_history(request: Request, entity: str, row_id: str) -> Reply:
     return rows.history(request, registry.find(entity), row_id)
 
 
-@api.post("/v1/<entity>/<row_id>/revert", permission="records:write")
+@api.post("/v1/<entity>/<row_id>/revert", permission="records:write", writes="row")
 def revert_row(request: Request, entity: str, row_id: str) -> Reply:
     return rows.revert(request, registry.find(entity), row_id)
 

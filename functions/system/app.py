@@ -1,6 +1,7 @@
-"""The system itself: health, and the way from unversioned paths to `/v1`."""
+"""The system itself: health, the API's own description, and the way from unversioned paths to `/v1`."""
 
 from sheaf.base.clock import iso, now_ms
+from sheaf.edge import reference
 from sheaf.edge.api import Api, prove
 from sheaf.edge.envelope import Reply
 from sheaf.edge.redirect import to_version_one
@@ -17,6 +18,16 @@ def health(request: Request) -> Reply:
     # Proving the caller read and wrote the database, so that much is known here.
     left = prove(request, "health:read")
     return Reply({**public, "database": "connected"}, bare=True, headers=left)
+
+
+@api.public("GET", "/v1/openapi.json", everyone=True)
+def description(request: Request) -> Reply:
+    return reference.description(request.version)
+
+
+@api.public("GET", "/v1/docs")
+def docs(request: Request) -> Reply:
+    return reference.page()
 
 
 api.otherwise(to_version_one)

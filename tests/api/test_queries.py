@@ -139,7 +139,7 @@ def test_expansion_reads_in_batches_and_says_what_it_left_out(
 def test_expanded_rows_have_a_budget(get: Any, post: Any, blog: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     from sheaf.records import relations
 
-    monkeypatch.setattr(relations, "EXPAND_BYTES", 700)
+    monkeypatch.setattr(relations, "EXPAND_BYTES", 500)
     answer = get("/v1/comments?expand=post")
     left = answer.json["meta"]["expand"]["omitted"]["post"]
     assert left == sum(row["expand"]["post"] is None for row in answer.data) == 1

@@ -4,7 +4,7 @@
 answers are there under `Prefer: profile=canonical` and in v2.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from sheaf.access import roles
@@ -23,15 +23,18 @@ from sheaf.edge import rows, shapes
 from sheaf.edge.api import Api
 from sheaf.edge.envelope import Reply
 from sheaf.edge.request import Request
+from sheaf.edge.router import Writes
 from sheaf.entity import query, registry
 from sheaf.entity.filters import Group, Test
 from sheaf.records import read, write
-from sheaf.records.page import candidates, page
+from sheaf.records.page import page
+from sheaf.records.plan import Wanted, plan
 from sheaf.records.rows import Row, from_item
 from sheaf.records.sources import by_id
 
 _SHOWN = ("id", "title", "content", "excerpt", "author", "tags", "publishedAt", "createdAt", "updatedAt", "status")
 _PARAMETERS = {"page": "Page must be a positive integer", "limit": "Limit must be between 1 and 100"}
+_CANONICAL = ("cursor", "fields", "expand", "aggregate", "groupBy")  # parameters that this shape has no place for
 _VERBS = {"GET": "access", "HEAD": "access", "PUT": "edit", "PATCH": "edit", "DELETE": "delete"}
 
 
@@ -71,7 +74,8 @@ def register(api: Api) -> None:
         ("DELETE", "/v1/users/<user_id>/posts/<row_id>", _delete_own),
     ):  # fmt: skip
         permission: roles.Permission = "records:read" if method == "GET" else "records:write"
-        api.route(method, rule, permission=permission, profile=BLOG)(endpoint)  # type: ignore[arg-type]  # one of the five
+        writes: Writes = "" if method == "GET" else "row"
+        api.route(method, rule, permission=permission, profile=BLOG, writes=writes)(endpoint)  # type: ignore[arg-type]  # one of five
 
 
 def _list(request: Request) -> Reply:
@@ -79,6 +83,8 @@ def _list(request: Request) -> Reply:
     if _canonical(request):
         return rows.listing(request, posts)
     asked = dict(request.query)
+    if wrong := {name: "is for Prefer: profile=canonical" for name in _CANONICAL if name in asked}:
+        raise InvalidParameter(f"{next(iter(wrong))} is for Prefer: profile=canonical", fields=wrong)
     author = asked.pop("author", None)
     wanted = query.parse(posts, {"page": "1", "limit": "10", **asked})
     also = (Test("author", "in", [author, *_named(request.caller, author)], posts.kinds["author"]),) if author else ()
@@ -93,7 +99,7 @@ def _create(request: Request) -> Reply:
     if _canonical(request):
         return rows.create(request, posts)
     row = write.create(request.caller, posts, request.json(), request.options())
-    return _told(request, row, "Post created successfully", 201, {"Location": f"posts/{row.id}"})
+    return _told(request, row, "Post created successfully", 201, rows.place_of(request, row.id))
 
 
 def _get(request: Request, row_id: str) -> Reply:
@@ -121,27 +127,28 @@ def _delete(request: Request, row_id: str) -> Reply:
 
 
 def _get_own(request: Request, user_id: str, row_id: str) -> Reply:
-    _require_own(request.caller, user_id, row_id)
+    _require_own(request, user_id, row_id)
     return _get(request, row_id)
 
 
 def _update_own(request: Request, user_id: str, row_id: str) -> Reply:
-    _require_own(request.caller, user_id, row_id)
+    _require_own(request, user_id, row_id)
     return _update(request, row_id)
 
 
 def _delete_own(request: Request, user_id: str, row_id: str) -> Reply:
-    if not (once := request.once()) or not once.found():
-        _require_own(request.caller, user_id, row_id)
+    _require_own(request, user_id, row_id)
     return _delete(request, row_id)
 
 
-def _require_own(caller: Caller, user_id: str, row_id: str) -> None:
+def _require_own(request: Request, user_id: str, row_id: str) -> None:
     """Who asks must be the user that the path names (or may act for them), and the post must be that user's."""
     if not user_id.strip() or not row_id.strip():
         raise BadRequest("Both userId and postId are required")
-    author = read.one(caller, registry.find("posts"), row_id).document["author"]
-    roles.require_owner(caller, "user", {"user": user_id}, "access")
+    if request.method != "GET" and (once := request.once()) and once.found():
+        return  # it was asked before, and the post may be gone since
+    author = read.one(request.caller, registry.find("posts"), row_id).document["author"]
+    roles.require_owner(request.caller, "user", {"user": user_id}, "access")
     if author != user_id:
         raise NotOwner("You can only access your own posts")
 
@@ -157,16 +164,21 @@ def _canonical(request: Request) -> bool:
 
 
 def _named(caller: Caller, name: str) -> list[str]:
-    """The users whose name holds this text."""
+    """The users whose name holds this text; raises InvalidParameter for too many, IndexRequired over the scan budget."""
     users = registry.find("users")
-    test = Test("name", "icontains", name, users.kinds["name"])
-    found: Iterable[tuple[str, Row | None]] = candidates(caller, users, Group("and", (test,)), "", 500)
-    return [row.id for _, row in found if row][: FILTER_VALUES - 1]
+    wanted = Wanted(Group("and", (Test("name", "icontains", name, users.kinds["name"]),)))
+    found = [row.id for _, row in plan(caller, users, wanted).rows("", FILTER_VALUES) if row]
+    if len(found) >= FILTER_VALUES:
+        message = f"is part of {len(found)} names; {FILTER_VALUES - 1} is the most"
+        raise InvalidParameter(f"author: {message}", fields={"author": message})
+    return found
 
 
 def _told(request: Request, row: Row, message: str = "", status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
-    text = {"message": message} if message else {}
+    text: dict[str, Any] = {"message": message} if message else {}
     sent = {"ETag": f'"{row.version}"', **(headers or {})}
+    if dry := rows.dry(request):
+        text |= dry
     return Reply({**text, "post": _views(request.caller, [row])[0]}, status, headers=sent, bare=True)
 
 

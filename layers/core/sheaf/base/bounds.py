@@ -20,6 +20,7 @@ CURSOR_SECONDS = 24 * 3600  # how long a cursor is good for
 EXPANSIONS = 10  # relations of one `expand`
 EXPAND_DEPTH = 3  # relations in a row, as in post.author.team
 EXPAND_ROWS = 20  # rows of one `…_via_…` relation of one row
+EXPAND_QUERIES = 200  # queries that `…_via_…` relations of one answer may take, one a row
 EXPAND_BYTES = 1_000_000  # what all expanded rows of an answer may take
 AGGREGATES = 10  # functions of one `aggregate`
 GROUP_FIELDS = 3  # fields of one `groupBy`
@@ -27,8 +28,8 @@ GROUPS = 1_000  # groups of one answer
 SEARCH_TERMS = 5  # words of one search
 SEARCH_WORDS = 50  # different words that are searchable of one row
 SEARCH_WORD_CHARACTERS = 40  # of a word; the rest is cut off
-SEARCH_MATCHES = 10_000  # rows that the rarest word of a search may match
-ORDER_CHARACTERS = 200  # the most that a text field with `sort=True` may hold
+SEARCH_MATCHES = 10_000  # words of the index that the longest word of a search may begin
+ORDER_CHARACTERS = 200  # of a text decide its place in an order; the most that a field with `sort=True` may hold
 TRASH_DAYS = 30  # how long a deleted row can be restored
 IDEMPOTENCY_SECONDS = 24 * 3600  # how long an Idempotency-Key is remembered
 IDEMPOTENCY_KEY_CHARACTERS = 255  # of an Idempotency-Key
@@ -40,6 +41,7 @@ CHUNK_ROWS = 250  # rows of a bulk chunk: a few seconds of work, far below the f
 CHUNK_WINDOW = 4  # chunk messages of one job in flight, so that a small job never waits for a big one
 CHUNK_LEASE_SECONDS = 150  # longer than on_job's timeout of 120 s: a lease that ran out has a dead owner
 EXPORT_STEP_SECONDS = 40  # an export hands over to its next step after this long
+EXPORT_FILTER_BYTES = 16_384  # the filter of an export, as JSON
 EXPORT_PART_BYTES = 8 * 1024 * 1024  # one part of an export's multipart upload (S3 wants 5 MB at least)
 LINK_SECONDS = 300  # a download link
 UPLOAD_LINK_SECONDS = 900  # an upload link

@@ -12,12 +12,12 @@ from typing import Any, Literal
 from sheaf.access import guard, limits, roles
 from sheaf.access.roles import Permission
 from sheaf.base import ids
-from sheaf.base.errors import NotFound, SheafError
+from sheaf.base.errors import BadRequest, NotFound, SheafError
 from sheaf.base.log import log
 from sheaf.edge import cors, notices
 from sheaf.edge.envelope import Profile, failure, success
 from sheaf.edge.request import Request, read
-from sheaf.edge.router import Endpoint, Route, Router, Rule
+from sheaf.edge.router import Endpoint, Route, Router, Rule, Writes
 from sheaf.edge.start import start
 from sheaf.store import keys
 
@@ -25,6 +25,7 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Decorator = Callable[[Endpoint], Endpoint]
 Response = dict[str, Any]
 
+_ANY = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 _SAFETY = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -36,15 +37,17 @@ class Api:
         self._router = Router()
         self._fallback: Endpoint | None = None
 
-    def route(
-        self, method: Method, rule: str, *, permission: Permission, cost: int = 1, profile: Profile | None = None
-    ) -> Decorator:
-        """Register a route for callers who hold `permission`; a request takes `cost` from their window."""
+    def route(self, method: Method, rule: str, *, permission: Permission, cost: int = 1, profile: Profile | None = None,
+              writes: Writes = "") -> Decorator:  # fmt: skip
+        """Register a route for callers who hold `permission`; a request takes `cost` from their window.
+
+        `writes`: "row" or "rows" of the path's entity; one that is only read refuses them, and a "row" can be tried dry.
+        """
 
         def door(request: Request) -> Mapping[str, str]:
             return prove(request, permission, cost)
 
-        return self._register(method, rule, lambda endpoint: Route(door, endpoint, permission, profile))
+        return self._register(method, rule, lambda endpoint: Route(door, endpoint, permission, profile, writes=writes))
 
     def public(self, method: Method, rule: str, *, per_window: int | None = None, profile: Profile | None = None,
                everyone: bool = False) -> Decorator:  # fmt: skip
@@ -61,9 +64,10 @@ class Api:
         """`route` for GET, which answers HEAD too."""
         return self.route("GET", rule, permission=permission, profile=profile)
 
-    def post(self, rule: str, *, permission: Permission, cost: int = 1, profile: Profile | None = None) -> Decorator:
+    def post(self, rule: str, *, permission: Permission, cost: int = 1, profile: Profile | None = None,
+             writes: Writes = "") -> Decorator:  # fmt: skip
         """`route` for POST."""
-        return self.route("POST", rule, permission=permission, cost=cost, profile=profile)
+        return self.route("POST", rule, permission=permission, cost=cost, profile=profile, writes=writes)
 
     def otherwise(self, endpoint: Endpoint) -> None:
         """Answer every path that no route takes, whatever the method, without a credential."""
@@ -80,8 +84,6 @@ class Api:
         try:
             request = read(event, request.id)
             response = self._answer(request)
-        except SheafError as error:  # the event itself cannot be read
-            response = _failed(error, request, {}, None)
         except Exception:
             response = _unforeseen(request, {}, None)
         if request.method == "HEAD":
@@ -107,13 +109,18 @@ class Api:
             return self._lost(request, error)
         any_route = rule.any_route
         profile = any_route.profile if request.version == 1 and not request.prefer.canonical else None
-        if request.method == "OPTIONS" and "OPTIONS" not in rule.methods:
-            headers = {"Allow": rule.allowed, **cors.headers(request, rule.allowed, any_route.everyone)}
-            return _response(200 if any_route.everyone else 204, "", request, headers)
         left = dict(cors.headers(request, None, any_route.everyone))
         try:
-            route = rule.route(request.method)
+            if request.method == "OPTIONS":
+                allowed = rule.allowed(request.route_path)
+                headers = {"Allow": allowed, **cors.headers(request, allowed, any_route.everyone)}
+                return _response(200 if any_route.everyone else 204, "", request, headers)
+            route = rule.route(request.method, request.route_path)
+            if request.broken:
+                raise request.broken
             left |= route.door(request)
+            if request.prefer.dry_run and request.method not in ("GET", "HEAD") and route.writes != "row":
+                raise BadRequest("Prefer: dry-run is not possible here", fields={"Prefer": "dry-run is not possible here"})
             reply = route.endpoint(request, **rule.parameters(request.route_path))
             return _response(reply.status, success(reply, request), request, {**left, **_followed(request), **reply.headers})
         except SheafError as error:
@@ -122,13 +129,16 @@ class Api:
             return _unforeseen(request, left, profile)
 
     def _lost(self, request: Request, error: NotFound) -> Response:
+        left = cors.headers(request, None, False)
         try:
             if self._fallback is None:
                 raise error
+            if request.method == "OPTIONS":  # a browser does not follow a redirect of a preflight
+                return _response(204, "", request, {"Allow": _ANY, **cors.headers(request, _ANY, False)})
             reply = self._fallback(request)
-            return _response(reply.status, success(reply, request), request, reply.headers)
+            return _response(reply.status, success(reply, request), request, {**left, **reply.headers})
         except SheafError as refusal:
-            return _failed(refusal, request, cors.headers(request, None, False), None)
+            return _failed(refusal, request, left, None)
 
 
 def prove(request: Request, permission: Permission, cost: int = 1) -> Mapping[str, str]:

@@ -64,17 +64,20 @@ def failure(error: SheafError, request: Request, profile: Profile | None) -> tup
     """The status, content type and body of an error answer."""
     page = f"{config().docs_url}#{error.code}"
     fields = {_renamed(path, request.names): text for path, text in error.fields.items()}
+    extra = dict(error.extra)
+    if isinstance(diff := extra.get("diff"), dict):
+        extra["diff"] = {_renamed(name, request.names): value for name, value in diff.items()}
     if "application/problem+json" in request.headers.get("accept", "").lower():
         # RFC 9457; `errors`, `code` and what else an error carries are its extension members.
         problem = {"type": page, "title": error.title, "status": error.status, "detail": error.message,
                    "instance": f"urn:sheaf:request:{request.id}", "code": error.code,
-                   **({"errors": fields} if fields else {}), **error.extra, "requestId": request.id}  # fmt: skip
+                   **({"errors": fields} if fields else {}), **extra, "requestId": request.id}  # fmt: skip
         return error.status, "application/problem+json", _json(problem)
     if profile is not None:
         status, shape = profile.failure(error, request)
         return status, "application/json", _json(shape)
     body = {"success": False, "error": error.title, "code": error.code, "message": error.message,
-            **({"errors": fields} if fields else {}), **error.extra,
+            **({"errors": fields} if fields else {}), **extra,
             "docUrl": page, "requestId": request.id, "timestamp": iso(now_ms())}  # fmt: skip
     return error.status, "application/json", _json(body)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """`return=minimal`, `handling=strict|lenient`, `dry-run`, `merge=disjoint`, `profile=canonical`, `respond-multistatus`."""
+    """`return=minimal`, `handling=strict|lenient`, `dry-run`, `merge=disjoint`, `profile=canonical`."""
 
     minimal: bool = False
     strict: bool = False
@@ -13,7 +13,6 @@ class Preferences:
     dry_run: bool = False
     merge: bool = False
     canonical: bool = False
-    multistatus: bool = False
 
 
 _KNOWN = {
@@ -23,7 +22,6 @@ _KNOWN = {
     "dry-run": "dry_run",
     "merge=disjoint": "merge",
     "profile=canonical": "canonical",
-    "respond-multistatus": "multistatus",
 }
 
 

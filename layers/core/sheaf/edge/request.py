@@ -4,13 +4,13 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
 from sheaf.access.caller import Caller
 from sheaf.base.bounds import BODY_BYTES, IDEMPOTENCY_KEY_CHARACTERS
-from sheaf.base.errors import BadRequest, InvalidParameter, Unauthenticated
+from sheaf.base.errors import BadRequest, InvalidParameter, SheafError, Unauthenticated
 from sheaf.edge import body, prefer
 from sheaf.edge.prefer import Preferences
 from sheaf.records.commit import Options
@@ -37,6 +37,7 @@ class Request:
     proven: Caller | None = None
     applied: list[str] = field(default_factory=list)  # the preferences that were followed
     names: Mapping[str, str] = field(default_factory=dict)  # how this version of the API calls fields of the entity
+    broken: SheafError | None = None  # what could not be read, told once the answer's shape is known
     _once: Once | None = None
 
     @property
@@ -76,7 +77,9 @@ class Request:
             )
         )
         fingerprint = sha256(said.encode() + b"\0" + self.body).hexdigest()
-        self._once = once(caller or self.caller, self.method, self.route_path, key, fingerprint)
+        # A visitor of a public route is known by nothing but the address.
+        who = caller if caller is None else replace(caller, principal=f"{caller.principal}@{self.source_ip}")
+        self._once = once(who or self.caller, self.method, self.route_path, key, fingerprint)
         return self._once
 
     def options(self) -> Options:
@@ -112,17 +115,24 @@ def read(event: Mapping[str, Any], fallback_id: str) -> Request:
     sane = 8 <= len(asked) <= 64 and asked.isascii() and asked.replace("-", "").replace("_", "").isalnum()
     path = str(event.get("path", "/"))
     version, tenant, route_path = _located(path)
+    query: Mapping[str, str] = {}
+    body, broken = b"", None
+    try:
+        query, body = _query(event), _body(event)
+    except SheafError as error:
+        broken = error
     return Request(
         id=asked if sane else str(context.get("requestId") or fallback_id),
         method=str(event.get("httpMethod", "GET")).upper(),
         path=path,
         headers=headers,
-        query=_query(event),
-        body=_body(event),
+        query=query,
+        body=body,
         source_ip=str((context.get("identity") or {}).get("sourceIp") or "unknown"),
         version=version,
         route_path=route_path,
         named_tenant=tenant,
+        broken=broken,
     )
 
 

@@ -5,13 +5,16 @@ Our own lines instead of a framework's resolver: docs/decisions.md has the measu
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from sheaf.base.errors import MethodNotAllowed, NotFound
 from sheaf.edge.envelope import Profile, Reply
 from sheaf.edge.request import Request
+from sheaf.entity import registry
 
 Door = Callable[[Request], Mapping[str, str]]
 Endpoint = Callable[..., Reply]
+Writes = Literal["", "row", "rows"]
 
 _ORDER = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -25,6 +28,7 @@ class Route:
     permission: str = ""  # empty for a public route
     profile: Profile | None = None
     everyone: bool = False  # whether pages of any origin may call
+    writes: Writes = ""  # "row": one row of the path's entity, so a dry run is possible; "rows": many of them
 
 
 @dataclass(slots=True)
@@ -43,11 +47,12 @@ class Rule:
         named = zip(self.segments, _segments(path), strict=True)
         return {name[1:-1]: value for name, value in named if name.startswith("<")}
 
-    def route(self, method: str) -> Route:
+    def route(self, method: str, path: str) -> Route:
         """The route of a method; raises MethodNotAllowed with those that are possible."""
         found = self.methods.get("GET" if method == "HEAD" else method)
-        if found is None:
-            raise MethodNotAllowed(f"{method} is not possible here; {self.allowed} are", headers={"Allow": self.allowed})
+        if found is None or (found.writes and not self._is_writable(path)):
+            allowed = self.allowed(path)
+            raise MethodNotAllowed(f"{method} is not possible here; {allowed} are", headers={"Allow": allowed})
         return found
 
     @property
@@ -55,11 +60,18 @@ class Rule:
         """One of its routes: a profile and a policy for origins hold for all methods of a path."""
         return next(iter(self.methods.values()))
 
-    @property
-    def allowed(self) -> str:
-        """The methods that are possible."""
-        taken = {*self.methods, "OPTIONS", *(["HEAD"] if "GET" in self.methods else [])}
+    def allowed(self, path: str) -> str:
+        """The methods that are possible; an entity that is only read takes no writes."""
+        writable = self._is_writable(path)
+        taken = {method for method, route in self.methods.items() if writable or not route.writes}
+        taken |= {"OPTIONS", *(["HEAD"] if "GET" in taken else [])}
         return ", ".join(method for method in _ORDER if method in taken)
+
+    def _is_writable(self, path: str) -> bool:
+        if not any(route.writes for route in self.methods.values()):
+            return True
+        entity = self.parameters(path).get("entity")
+        return entity is None or registry.find(entity).model.writable
 
 
 class Router:

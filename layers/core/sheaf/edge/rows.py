@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from sheaf.base.errors import InvalidCursor, MethodNotAllowed, ValidationFailed
+from sheaf.base.errors import InvalidCursor, ValidationFailed
 from sheaf.edge.envelope import NOTHING, Raw, Reply
 from sheaf.edge.request import Request
 from sheaf.edge.wire import Wire
@@ -26,22 +26,33 @@ def as_row(
     """One row with its version as the ETag; without a body where `Prefer: return=minimal` asks for that."""
     sent = {"ETag": f'"{row.version}"', **(headers or {})}
     wanted = request.prefer
-    if request.method != "GET" and wanted.minimal and not wanted.dry_run:
+    if wanted.minimal and not wanted.dry_run and request.method not in ("GET", "HEAD"):
         request.applied.append("return=minimal")
         return Reply(NOTHING, 204 if status == 200 else status, headers=sent)
-    meta = {"dryRun": True} if wanted.dry_run and request.method != "GET" else None
-    return Reply(Raw(Wire(request, entity).row(row)), status, meta=meta, headers=sent)
+    return Reply(Raw(Wire(request, entity).row(row)), status, meta=dry(request), headers=sent)
+
+
+def dry(request: Request) -> Mapping[str, Any] | None:
+    """What `meta` says of a write that was only tried."""
+    return {"dryRun": True} if "dry-run" in request.applied else None
+
+
+def place_of(request: Request, row_id: str) -> Mapping[str, str]:
+    """The Location of a new row, relative to the request's own path; a row that was only tried has none."""
+    path = request.path
+    up = "../" if path.endswith("/") else ""
+    return {} if dry(request) else {"Location": f"{up}{path.rstrip('/').rpartition('/')[2]}/{row_id}"}
 
 
 def show(request: Request, entity: EntityType, row_id: str) -> Reply:
     """GET of one row, with the fields and relations that are asked for; 304 where the client has the version."""
-    row = read.one(request.caller, entity, row_id)
     wire = Wire(request, entity)
+    row = read.one(request.caller, entity, row_id)
     asked = query.shape_of(entity, wire.query())
-    if request.knows(row.version):
-        return Reply(NOTHING, 304, headers={"ETag": f'"{row.version}"'})
     if not (asked.fields or asked.expand):
-        return as_row(request, entity, row)
+        # Only the whole row is told by its version; what is expanded changes without it.
+        known = request.knows(row.version)
+        return Reply(NOTHING, 304, headers={"ETag": f'"{row.version}"'}) if known else as_row(request, entity, row)
     texts, meta = _shaped(request, wire, asked, [row])
     return Reply(Raw(texts[0]), meta=meta or None, headers={"ETag": f'"{row.version}"'})
 
@@ -52,7 +63,7 @@ def listing(request: Request, entity: EntityType) -> Reply:
     asked = query.parse(entity, wire.query(), lenient=wanted.lenient)
     request.applied += ["handling=strict"] * wanted.strict + ["handling=lenient"] * wanted.lenient
     if asked.aggregates:
-        return Reply([wire.document(each) for each in aggregate(request.caller, asked, strict=wanted.strict)])
+        return Reply(wire.named(aggregate(request.caller, asked, strict=wanted.strict)))
     found = page(request.caller, asked, strict=wanted.strict)
     texts, extra = _shaped(request, wire, asked, found.rows)
     meta: dict[str, Any] = {"limit": asked.limit, "hasMore": found.next_cursor is not None, "nextCursor": found.next_cursor}
@@ -69,36 +80,37 @@ def history(request: Request, entity: EntityType, row_id: str) -> Reply:
         raise InvalidCursor("The cursor is damaged; start again without it")
     found = versions.history(request.caller, entity, row_id, limit, int(cursor) if cursor else None)
     following = str(found.next_before) if found.next_before else None
-    return Reply(found.changes, meta={"limit": limit, "hasMore": following is not None, "nextCursor": following})
+    meta = {"limit": limit, "hasMore": following is not None, "nextCursor": following}
+    return Reply(Wire(request, entity).named(found.changes), meta=meta)
 
 
 def create(request: Request, entity: EntityType) -> Reply:
     """POST of a new row."""
-    row = write.create(request.caller, writable(entity), _body(request, entity), request.options())
-    return as_row(request, entity, row, status=201, headers={"Location": f"{entity.path}/{row.id}"})
+    row = write.create(request.caller, entity, _body(request, entity), request.options())
+    return as_row(request, entity, row, status=201, headers=place_of(request, row.id))
 
 
 def replace(request: Request, entity: EntityType, row_id: str) -> Reply:
     """PUT of a whole row."""
-    row = write.replace(request.caller, writable(entity), row_id, _body(request, entity), request.options())
+    row = write.replace(request.caller, entity, row_id, _body(request, entity), request.options())
     return as_row(request, entity, row)
 
 
 def patch(request: Request, entity: EntityType, row_id: str) -> Reply:
     """PATCH of some fields."""
-    row = write.patch(request.caller, writable(entity), row_id, _body(request, entity), request.options())
+    row = write.patch(request.caller, entity, row_id, _body(request, entity), request.options())
     return as_row(request, entity, row)
 
 
 def delete(request: Request, entity: EntityType, row_id: str) -> Reply:
     """DELETE of a row; it can be restored."""
-    row = write.delete(request.caller, writable(entity), row_id, request.options())
-    return Reply({"id": row.id, "deleted": True, "version": row.version})
+    row = write.delete(request.caller, entity, row_id, request.options())
+    return Reply({"id": row.id, "deleted": True, "version": row.version}, meta=dry(request))
 
 
 def restore(request: Request, entity: EntityType, row_id: str) -> Reply:
     """POST that takes a row out of the trash."""
-    return as_row(request, entity, write.restore(request.caller, writable(entity), row_id, request.options()))
+    return as_row(request, entity, write.restore(request.caller, entity, row_id, request.options()))
 
 
 def revert(request: Request, entity: EntityType, row_id: str) -> Reply:
@@ -108,18 +120,11 @@ def revert(request: Request, entity: EntityType, row_id: str) -> Reply:
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         message = "is required" if version is None else "must be a whole number from 1 on"
         raise ValidationFailed(f"version: {message}", fields={"version": message})
-    return as_row(request, entity, write.revert(request.caller, writable(entity), row_id, version, request.options()))
+    return as_row(request, entity, write.revert(request.caller, entity, row_id, version, request.options()))
 
 
 def _body(request: Request, entity: EntityType) -> Any:
     return Wire(request, entity).body(request.json())
-
-
-def writable(entity: EntityType) -> EntityType:
-    """The entity; raises MethodNotAllowed where the API only reads it."""
-    if not entity.model.writable:
-        raise MethodNotAllowed(f"{entity.path} can only be read here", headers={"Allow": "GET, HEAD, OPTIONS"})
-    return entity
 
 
 def _shaped(request: Request, wire: Wire, asked: Query, rows: list[Row]) -> tuple[list[str], dict[str, Any]]:

@@ -146,6 +146,8 @@ class _Reader:
             raise _Wrong({where: "must be an object"})
         if depth > FILTER_DEPTH:
             raise _Wrong({where: f"is nested deeper than {FILTER_DEPTH} groups"})
+        if depth and not body:
+            raise _Wrong({where: "must not be empty"})
         if len(body) > FILTERS:
             raise _Wrong({where: f"has {len(body)} members; {FILTERS} is the most"})
         wrong: dict[str, str] = {}

@@ -8,10 +8,13 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic_core import to_json
 
+from sheaf.base.bounds import NUMBER_DIGITS
+
 Name = Literal["string", "integer", "number", "boolean", "timestamp", "enum", "list", "object"]
 
 _WHOLE = re.compile(r"-?[0-9]{1,38}")
 _DECIMAL = re.compile(r"-?[0-9]{1,38}(\.[0-9]{1,38})?([eE][+-]?[0-9]{1,3})?")
+_HUGE = 10**NUMBER_DIGITS
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -99,7 +102,9 @@ def moment(text: str) -> str:
 
 
 def comparable(kind: Kind | None, value: Any) -> Any:
-    """A value that equals another exactly if the two mean the same: times lose their trailing zeros."""
+    """A value that equals another exactly if the two mean the same: times lose their trailing zeros, numbers are doubles."""
+    if kind is not None and kind.name == "number" and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
     if kind is not None and kind.name == "timestamp" and isinstance(value, str):
         head = value.removesuffix("Z")
         return head.rstrip("0").rstrip(".") if "." in head else head
@@ -114,7 +119,7 @@ def order(kind: Kind | None, value: Any) -> tuple[int, Any]:
         case bool():
             return 1, value
         case int() | float():
-            return 2, value
+            return 2, comparable(kind, value)
         case str():
             return 3, comparable(kind, value)
     return 4, to_json(value).decode()
@@ -132,15 +137,13 @@ def ordered_text(kind: Kind, value: Any) -> str:
 
 
 def _number(kind: Kind, value: Any, wrong: ValueError) -> Any:
-    if isinstance(value, bool):
-        raise wrong
-    if isinstance(value, str):
-        if not (_WHOLE if kind.name == "integer" else _DECIMAL).fullmatch(value):
-            raise wrong
+    if isinstance(value, str) and (_WHOLE if kind.name == "integer" else _DECIMAL).fullmatch(value):
         value = int(value) if _WHOLE.fullmatch(value) else float(value)
-    if not isinstance(value, int | float) or (isinstance(value, float) and (kind.name == "integer" or not _is_finite(value))):
+    if isinstance(value, bool) or not isinstance(value, int if kind.name == "integer" else int | float):
         raise wrong
-    return value
+    if not (-_HUGE < value < _HUGE if isinstance(value, int) else _is_finite(value)):
+        raise wrong
+    return float(value) if kind.name == "number" else value
 
 
 def _is_finite(value: float) -> bool:

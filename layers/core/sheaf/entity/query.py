@@ -7,7 +7,16 @@ from typing import Any, Literal
 
 from pydantic_core import to_json
 
-from sheaf.base.bounds import AGGREGATES, EXPAND_DEPTH, EXPANSIONS, GROUP_FIELDS, PAGE_DEFAULT, PAGE_LIMIT, SORTS
+from sheaf.base.bounds import (
+    AGGREGATES,
+    EXPAND_DEPTH,
+    EXPANSIONS,
+    GROUP_FIELDS,
+    ORDER_CHARACTERS,
+    PAGE_DEFAULT,
+    PAGE_LIMIT,
+    SORTS,
+)
 from sheaf.base.clock import now_ms
 from sheaf.base.errors import InvalidParameter
 from sheaf.entity import filters, kinds, words
@@ -116,8 +125,12 @@ def limit_of(query: Mapping[str, str]) -> int:
 
 
 def position_of(sort: tuple[Sort, ...], row_id: str, document: Mapping[str, Any]) -> list[Any]:
-    """Where a row stands in an order, as JSON: the values it is sorted by, then its id."""
-    return [*(document.get(name) for name, _ in sort), row_id]
+    """Where a row stands in an order, as JSON: the values it is sorted by, then its id.
+
+    Of a text its first ORDER_CHARACTERS decide, so that a cursor can carry them; rows that share those go by id.
+    """
+    values = (document.get(name) for name, _ in sort)
+    return [*(each[:ORDER_CHARACTERS] if isinstance(each, str) else each for each in values), row_id]
 
 
 def sort_key(entity: EntityType, sort: tuple[Sort, ...], position: list[Any]) -> tuple[Any, ...]:

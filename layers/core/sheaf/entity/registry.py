@@ -14,7 +14,7 @@ from sheaf.base.errors import NotFound, ValidationFailed
 from sheaf.entity import kinds
 from sheaf.entity.body import object_of
 from sheaf.entity.kinds import Kind
-from sheaf.entity.names import GROUP_WORDS, MARKS, SYSTEM_FIELDS
+from sheaf.entity.names import GROUP_WORDS, MARKS, SYSTEM_FIELDS, camel
 
 if TYPE_CHECKING:  # pydantic comes with the first request that touches an entity, not with the start of a function
     from sheaf.entity.hooks import Change
@@ -133,15 +133,21 @@ class EntityType:
         from sheaf.entity.model import accepted, merged
 
         patch = self._unfixed(old, object_of(body), change)
-        cleared = {name: None for name, value in patch.items() if value is None and self._is_nullable(name)}
+        cleared = {name: None for name, value in patch.items() if value is None and self._may_be_null(name)}
         return accepted(self.model, {**merged(self._kept(old), patch), **cleared}, change)
 
     def reverted(self, old: "Fields", then: "Fields", change: "Change") -> "Fields":
         """The fields of an earlier version, as far as the declaration still knows them; hidden and fixed ones stay."""
         from sheaf.entity.model import accepted
 
-        stay = self.hidden | (self.fixed - set(self._marked("readonly")))
+        stay = self.hidden | self.fixed
         return accepted(self.model, {**self._kept(then), **self._kept(old, stay)}, change)
+
+    def overlaid(self, old: "Fields", values: "Fields", change: "Change") -> "Fields":
+        """The fields of a row with some values in the place of its own; what is computed is computed again."""
+        from sheaf.entity.model import accepted
+
+        return accepted(self.model, {**self._kept(old), **values}, change)
 
     def normal(self, name: str, value: Any) -> Any:
         """`value` as the field would keep it (an e-mail in lower case), or itself where the field would refuse it."""
@@ -159,8 +165,10 @@ class EntityType:
     def _marked(self, mark: str) -> tuple[str, ...]:
         return tuple(name for name, info in self.model.model_fields.items() if _marks(info.json_schema_extra).get(mark))
 
-    def _is_nullable(self, name: str) -> bool:
-        return name in self.model.model_fields and kinds.kind_of(self.model.model_fields[name].annotation).nullable
+    def _may_be_null(self, name: str) -> bool:
+        if name not in self.model.model_fields:
+            return True  # it is refused later, with its name
+        return kinds.kind_of(self.model.model_fields[name].annotation).nullable
 
     def _kept(self, old: "Fields", names: frozenset[str] | None = None) -> "Fields":
         mine = self.model.model_fields
@@ -169,7 +177,8 @@ class EntityType:
     def _unfixed(self, old: "Fields", fields: "Fields", change: "Change") -> "Fields":
         # A row that is sent back as it was read passes: what the server set is left aside where it is unchanged.
         wrong = {name: "is set by the server" if name in self.given or name in SYSTEM_FIELDS else "cannot be changed"
-                 for name, value in fields.items() if name in self.fixed and old.get(name) != value}  # fmt: skip
+                 for name, value in fields.items()
+                 if name in self.fixed and (name in self.hidden or old.get(name) != value)}  # fmt: skip
         if wrong:
             self._refuse({**self._kept(old), **fields}, wrong, change)
         return {name: value for name, value in fields.items() if name not in self.fixed}
@@ -248,6 +257,8 @@ def _objection(made: EntityType) -> str:
         return f"declares {clash[0]!r}, which is the server's"
     if odd := [name for name in fields if not _NAME.fullmatch(name)]:
         return f"has a field {odd[0]!r}; names are letters, digits and _"
+    if len({camel(name) for name in fields}) < len(fields):
+        return "has two fields with one name in camelCase"
     for mark, slots in (("index", INDEXES), ("sort", ORDERS)):
         if len(made._marked(mark)) > len(slots):
             return f"has {len(made._marked(mark))} fields with {mark}=True; {len(slots)} is the most"

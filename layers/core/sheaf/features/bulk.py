@@ -23,6 +23,7 @@ from sheaf.store import blobs, keys
 from sheaf.store.table import Item
 
 _THREADS = 16  # waiting for the table dominates
+_MEMORY_BYTES = 200_000  # half of what an item of the table may hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +81,11 @@ def run_inline(caller: Caller, entity: EntityType, request: BulkRequest, once: O
         # What is written stays written, so trouble with one item is that item's result and not the whole answer.
         return _create_all(numbered, lambda _, item: write.create(caller, entity, item), all_results=True)
     claim = once.claim(ids.new("blk"))
+    if "done" in claim:
+        return _remembered(caller, entity, claim, numbered)
     create = _creator(caller, entity, claim["seed"], claim["at"], numbered, again=once.replayed)
     outcomes = _create_all(numbered, create, all_results=True)
-    once.complete()
+    once.complete(_memory(outcomes))
     return outcomes
 
 
@@ -187,6 +190,31 @@ def _creator(caller: Caller, entity: EntityType, seed: str, at_ms: int, numbered
         return write.create_checked(caller, entity, fields, row_id=row_ids[index], stamp=Stamp(seed, index))
 
     return create
+
+
+def _memory(outcomes: Sequence[Outcome]) -> str:
+    """The failures of a bulk, as JSON, for whoever sends it again; what was made follows from the ids."""
+    errors = {str(each.index): each.error for each in outcomes if each.error}
+    text = to_json({index: [error.message, error.code, error.fields] for index, error in errors.items()}).decode()
+    if len(text) > _MEMORY_BYTES:
+        text = to_json({index: [error.message[:500], error.code, {}] for index, error in errors.items()}).decode()
+    return text
+
+
+def _remembered(caller: Caller, entity: EntityType, claim: Item, numbered: Sequence[tuple[int, Any]]) -> list[Outcome]:
+    """The outcomes of a bulk that was done before: nothing is tried again."""
+    failed: dict[str, Any] = from_json(claim["done"])
+    outcomes = []
+    for index, item in numbered:
+        if str(index) in failed:
+            message, code, fields = failed[str(index)]
+            error = SheafError(message, fields=fields)
+            error.code = code
+            outcomes.append(Outcome(index, item, None, error))
+        else:
+            row_id = ids.numbered(entity.prefix, claim["at"], claim["seed"], index)
+            outcomes.append(Outcome(index, item, Row(row_id, 1, to_json(write.checked(caller, entity, item)).decode()), None))
+    return outcomes
 
 
 def _refuse_invalid(caller: Caller, entity: EntityType, request: BulkRequest) -> None:

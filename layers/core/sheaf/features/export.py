@@ -9,7 +9,7 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from sheaf.access.caller import Caller
-from sheaf.base.bounds import EXPORT_PART_BYTES, EXPORT_STEP_SECONDS
+from sheaf.base.bounds import EXPORT_FILTER_BYTES, EXPORT_PART_BYTES, EXPORT_STEP_SECONDS
 from sheaf.base.clock import now_ms
 from sheaf.base.config import config
 from sheaf.base.errors import InvalidParameter, ValidationFailed
@@ -103,9 +103,13 @@ def _parse(entity: EntityType, body: object) -> tuple[dict[str, Any], list[str]]
         filters.from_json(entity, wanted, now_ms())
     except InvalidParameter as error:
         wrong |= error.fields
+    if (size := len(to_json(wanted))) > EXPORT_FILTER_BYTES:
+        wrong["filter"] = f"is {size:,} bytes; {EXPORT_FILTER_BYTES:,} is the most"
     columns = asked.get("fields", entity.columns)
     if not isinstance(columns, list) or not columns:
         wrong["fields"] = "must be a list of names"
+    elif len(columns) > len(entity.columns):
+        wrong["fields"] = "names a field twice"
     elif unknown := [name for name in columns if name not in entity.columns]:
         wrong["fields"] = f"{str(unknown[0])[:80]!r} is not a field of {entity.path}"
     if wrong:

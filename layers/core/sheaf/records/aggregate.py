@@ -69,9 +69,10 @@ class _Sum:
 
     @property
     def value(self) -> Any:
+        total = self._sum if self._sum - self._sum == 0 else None  # beyond all range there is no number that JSON knows
         if self.asked.function == "avg":
-            return self._sum / self._count if self._count else None
-        return {"count": self._count, "sum": self._sum}.get(self.asked.function, self._extreme)
+            return total / self._count if self._count and total is not None else None
+        return {"count": self._count, "sum": total}.get(self.asked.function, self._extreme)
 
 
 def _groupable(value: Any) -> Any:

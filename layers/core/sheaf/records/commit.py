@@ -53,20 +53,23 @@ def commit(rows: Sequence[Write], marks: Sequence[tuple[str, Write]], options: O
     Raises RowMoved, NotUnique, KeyTaken, Unavailable.
     """
     record = [options.once.record(**pointer)] if options.once and not options.dry else []
-    writes = [*rows, *(write for _, write in marks), *record]
-    for attempt in range(TRIES):
+    left = list(marks)
+    for attempt in range(TRIES + len(left)):
+        writes = [*rows, *(write for _, write in left), *record]
         try:
             (table.check if options.dry else table.commit)(writes)
         except Contended:
             # Meeting another transaction says nothing about this one: it may pass a moment later.
-            time.sleep(random.uniform(0.01, 0.04) * (attempt + 1))  # noqa: S311  # spreads writers, keeps no secret
+            time.sleep(random.uniform(0.01, 0.04) * (attempt % TRIES + 1))  # noqa: S311  # spreads writers, keeps no secret
             continue
         except ConditionFailed as failure:
             if failure.position < len(rows):
                 raise RowMoved(failure) from None
             if record and failure.position == len(writes) - 1:
                 raise KeyTaken from None
-            field = marks[failure.position - len(rows)][0]
+            field, mark = left.pop(failure.position - len(rows))
+            if mark.kind == "delete":
+                continue  # the row is older than the rule: it never had this mark, and another row has it now
             raise NotUnique(f"{field}: is taken by another row", fields={field: "is taken by another row"}) from None
         return
     raise Unavailable("Other writers keep changing this row; try again")

@@ -48,8 +48,8 @@ class Once:
     def claim(self, seed: str) -> Item:
         """Begin work of several calls; the claim as it stands, with the `seed` and time `at` of whoever began first.
 
-        Raises InFlight while another request works under the key, KeyReused. A claim that is done, or whose owner died,
-        is given again: the work must find what it wrote under the seed.
+        Raises InFlight while another request works under the key, KeyReused. A claim whose owner died is given again: the work
+        must find what it wrote under the seed. One that is done holds the `done` that `complete` was given.
         """
         at_ms = now_ms()
         item = {
@@ -71,18 +71,14 @@ class Once:
             self._take_over()
         return found
 
-    def complete(self) -> None:
-        """Say that the claimed work is done."""
-        table.update(config().limits_table, self.key, "SET #done = :one REMOVE #until", values={"one": 1})
-
-    def release(self) -> None:
-        """Give up a claim under which nothing was written."""
-        table.commit([Write(config().limits_table, "delete", self.key)])
+    def complete(self, result: str) -> None:
+        """Say that the claimed work is done, and what a later request has to know of it."""
+        table.update(config().limits_table, self.key, "SET #done = :result REMOVE #until", values={"result": result})
 
     def _take_over(self) -> None:
         try:
             table.update(config().limits_table, self.key, "SET #until = :until",
-                         condition="#until < :now OR attribute_exists(#done)",
+                         condition="#until < :now",
                          values={"until": now() + CLAIM_SECONDS, "now": now()})  # fmt: skip
         except ConditionFailed:
             raise InFlight(

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from sheaf.base import ids
-from sheaf.base.bounds import SCANNED_BYTES, SCANNED_ROWS
+from sheaf.base.bounds import ORDER_CHARACTERS, SCANNED_BYTES, SCANNED_ROWS
 from sheaf.base.errors import IndexRequired
 from sheaf.entity import kinds, words
 from sheaf.entity.filters import Group, Test, index_value, matches, only_tests, tests_of
@@ -84,7 +84,8 @@ def plan(scope: Scope, entity: EntityType, wanted: Wanted) -> Plan:
         # What has expired is still there for a while, so places are no rows here.
         return replace(made(source, [], in_order=by_time, served=alone and not tests and by_time), exact=False)
     if named := next((test for test in tests if test.field == "id" and test.operator in ("eq", "in")), None):
-        return made(ByIds(scope, entity, _sorted(_values(named), descending), descending), [], in_order=by_time)
+        asked = [each for each in _values(named) if ids.is_id(each, entity.prefix)]
+        return made(ByIds(scope, entity, _sorted(asked, descending), descending), [], in_order=by_time)
     if wanted.search:
         matched = searching.ids_of(scope, entity, wanted.search)
         return made(ByIds(scope, entity, _sorted(matched, descending), descending), [], in_order=by_time)
@@ -146,7 +147,9 @@ def _order_span(scope: Scope, entity: EntityType, field: str, tests: list[Test])
 
 def _edges(test: Test) -> tuple[str, str]:
     """The first and last sort key that a comparison allows; an empty one is open."""
-    values = [kinds.ordered_text(test.kind, each) for each in (test.value if test.operator == "between" else [test.value])]
+    asked = test.value if test.operator == "between" else [test.value]
+    # No row holds a longer text (the declaration says so), and a key may not.
+    values = [kinds.ordered_text(test.kind, each[: ORDER_CHARACTERS + 1] if isinstance(each, str) else each) for each in asked]
     first, last = keys.place(values[0], ""), keys.place(values[-1], _LAST)
     of_kind = values[0][0]  # null and values of other types stand before and after, under another first character
     match test.operator:

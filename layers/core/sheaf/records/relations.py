@@ -7,7 +7,7 @@ from typing import Any
 
 from sheaf.access.caller import Caller
 from sheaf.base import ids
-from sheaf.base.bounds import EXPAND_BYTES, EXPAND_ROWS
+from sheaf.base.bounds import EXPAND_BYTES, EXPAND_QUERIES, EXPAND_ROWS
 from sheaf.base.errors import InvalidParameter, NotFound, ValidationFailed
 from sheaf.entity import kinds, registry
 from sheaf.entity.filters import Group, Test
@@ -16,6 +16,7 @@ from sheaf.records.plan import Wanted, plan
 from sheaf.records.rows import from_item
 from sheaf.records.sources import by_id
 
+_THREADS = 16  # of queries, one a row: waiting for the table dominates
 Document = dict[str, Any]
 VIA = "_via_"  # comments_via_post: the rows of `comments` whose field `post` points here
 
@@ -29,8 +30,10 @@ def check(caller: Caller, entity: EntityType, fields: Mapping[str, Any], before:
     for name, relation in entity.relations.items():
         if name in entity.given or (before is not None and before.get(name) == fields.get(name)):
             continue
-        target = registry.find(relation.path)
         wanted = _pointers(fields.get(name))
+        target = registry.known(relation.path)
+        if target is None or not wanted:
+            continue
         good = [each for each in wanted if ids.is_id(each, target.prefix)]
         there = by_id(caller, target, good) if good else {}
         if missing := [each for each in wanted if each not in there]:
@@ -42,19 +45,21 @@ def check(caller: Caller, entity: EntityType, fields: Mapping[str, Any], before:
 
 @dataclass(slots=True)
 class Expansion:
-    """What is left of an answer's room for expanded rows, and what found none."""
+    """What is left of an answer's room for expanded rows and of its queries, and what found none."""
 
     room: int
-    omitted: dict[str, int] = field(default_factory=dict)  # a relation's path, and how many of its rows were left out
+    queries: int
+    omitted: dict[str, int] = field(default_factory=dict)  # a relation's path, and how many of its rows, or lists, were left out
     more: dict[str, int] = field(default_factory=dict)  # and how many rows have more than EXPAND_ROWS on its other side
 
 
 def expand(caller: Caller, entity: EntityType, documents: Sequence[Document], paths: Sequence[Sequence[str]]) -> Expansion:
-    """Put related rows under `expand` of each document, level by level: one batch of reads for each relation.
+    """Put related rows under `expand` of each document, level by level.
 
+    A relation of the entity's own takes one batch of reads, a `…_via_…` one a query for each row, EXPAND_QUERIES in all.
     Raises InvalidParameter for what is no relation.
     """
-    state = Expansion(EXPAND_BYTES)
+    state = Expansion(EXPAND_BYTES, EXPAND_QUERIES)
     for path in sorted(paths, key=len):
         level, here = list(documents), entity
         for depth, name in enumerate(path, 1):
@@ -70,7 +75,7 @@ def expand(caller: Caller, entity: EntityType, documents: Sequence[Document], pa
 def target_of(entity: EntityType, name: str) -> EntityType:
     """The entity at the other end of a relation; raises InvalidParameter."""
     if name in entity.relations:
-        return registry.find(entity.relations[name].path)
+        return registry.known(entity.relations[name].path) or registry.find(entity.relations[name].path)
     path, via, pointer = name.partition(VIA)
     try:
         other = registry.find(path) if via else None
@@ -100,11 +105,23 @@ def _attach(caller: Caller, here: EntityType, level: Sequence[Document], path: S
             each.setdefault("expand", {})[name] = value
         return
     pointer = name.partition(VIA)[2]
+    asked = level[: state.queries if state.room else 0]
+    state.queries -= len(asked)
+    found_by = dict(zip((each["id"] for each in asked), _all_pointing(caller, target, pointer, asked), strict=True))
     for each in level:
-        rows = _pointing(caller, target, pointer, each["id"])
-        if len(rows) > EXPAND_ROWS:
+        rows = found_by.get(each["id"], [])
+        if each["id"] not in found_by:
+            state.omitted[told] = state.omitted.get(told, 0) + 1
+        elif len(rows) > EXPAND_ROWS:
             state.more[told] = state.more.get(told, 0) + 1
         each.setdefault("expand", {})[name] = _admitted(rows[:EXPAND_ROWS], told, state)
+
+
+def _all_pointing(caller: Caller, target: EntityType, pointer: str, level: Sequence[Document]) -> list[list[Document]]:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(_THREADS) as threads:
+        return list(threads.map(lambda each: _pointing(caller, target, pointer, each["id"]), level))
 
 
 def _pointing(caller: Caller, target: EntityType, pointer: str, row_id: str) -> list[Document]:

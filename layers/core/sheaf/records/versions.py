@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sheaf.access.caller import Caller
+from sheaf.base import ids
 from sheaf.base.clock import iso
 from sheaf.base.config import config
 from sheaf.base.errors import NotFound
@@ -32,6 +33,8 @@ def history(caller: Caller, entity: EntityType, row_id: str, limit: int, before:
 
     A row that was deleted has its history as long as it can be restored. The newest change comes a moment after its write.
     """
+    if not ids.is_id(row_id, entity.prefix):
+        raise NotFound(f"There is no {entity.word} {row_id[:80]!r}")
     live, trash = keys.record(caller, entity.path, row_id), keys.trash(caller, entity.path, row_id)
     if not table.get_many(config().records_table, [live, trash]):
         raise NotFound(f"There is no {entity.word} {row_id[:80]!r}")
@@ -57,10 +60,10 @@ def at_version(caller: Caller, entity: EntityType, current: Item | None, row_id:
     return None
 
 
-def comparison(base: Fields, yours: Fields, theirs: Fields) -> dict[str, dict[str, Any]]:
-    """The fields that two writers changed from a common base: each with its three values and whether they conflict."""
+def comparison(entity: EntityType, base: Fields, yours: Fields, theirs: Fields) -> dict[str, dict[str, Any]]:
+    """The visible fields that two writers changed from a common base: each with its three values and whether they conflict."""
     found = {}
-    for name in dict.fromkeys([*base, *yours, *theirs]):
+    for name in (each for each in dict.fromkeys([*base, *yours, *theirs]) if each not in entity.hidden):
         values = base.get(name), yours.get(name), theirs.get(name)
         if name in SYSTEM_FIELDS or values[0] == values[1] == values[2]:
             continue

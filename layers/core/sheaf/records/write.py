@@ -10,7 +10,7 @@ from sheaf.base import ids
 from sheaf.base.bounds import TRASH_DAYS
 from sheaf.base.clock import iso, now, now_ms
 from sheaf.base.config import config
-from sheaf.base.errors import Conflict, NotFound, PreconditionFailed, PreconditionRequired, Unavailable, ValidationFailed
+from sheaf.base.errors import Conflict, NotFound, PreconditionFailed, PreconditionRequired, Unavailable
 from sheaf.entity.hooks import Change, Verb
 from sheaf.entity.registry import EntityType
 from sheaf.records import events, relations, versions
@@ -32,9 +32,10 @@ def create(caller: Caller, entity: EntityType, body: object, options: Options = 
 
     With `row_id` (and `stamp`) a second try of the same row finds the first one and returns it.
     """
-    if options.once and (first := options.once.found()):
-        return replayed(caller, entity, first)
-    return create_checked(caller, entity, checked(caller, entity, body), options, row_id=row_id, stamp=stamp)
+    return _once(
+        caller, entity, options,
+        lambda: create_checked(caller, entity, checked(caller, entity, body), options, row_id=row_id, stamp=stamp),
+    )  # fmt: skip
 
 
 def checked(caller: Caller, entity: EntityType, body: object) -> Fields:
@@ -52,8 +53,6 @@ def create_checked(caller: Caller, entity: EntityType, fields: Fields, options: 
     write = Write(config().records_table, "put", keys.record(caller, entity.path, made_id), item=item, condition=_FRESH)
     try:
         commit([write], marks(caller, entity, made_id, None, fields), options, {"row": made_id, "v": 1})
-    except KeyTaken:
-        return replayed(caller, entity, _first(options))
     except RowMoved as moved:
         if moved.old is None or not (_is_ours(moved.old, item) or _is_stamped(moved.old, stamp)):
             raise Unavailable("The row could not be written; try again") from None
@@ -85,8 +84,10 @@ def revert(caller: Caller, entity: EntityType, row_id: str, version: int, option
 
 def delete(caller: Caller, entity: EntityType, row_id: str, options: Options = PLAIN) -> Row:
     """Move the row to the trash, one version up; it can be restored for TRASH_DAYS."""
-    if options.once and (first := options.once.found()):
-        return replayed(caller, entity, first)
+    return _once(caller, entity, options, lambda: _delete(caller, entity, row_id, options))
+
+
+def _delete(caller: Caller, entity: EntityType, row_id: str, options: Options) -> Row:
     for _ in range(TRIES):
         old = _current(caller, entity, row_id, options)
         _require_version(entity, old, options)
@@ -100,8 +101,6 @@ def delete(caller: Caller, entity: EntityType, row_id: str, options: Options = P
         ]  # fmt: skip
         try:
             commit(writes, marks(caller, entity, row_id, fields, None), options, {"row": row_id, "v": item["v"]})
-        except KeyTaken:
-            return replayed(caller, entity, _first(options))
         except RowMoved:
             continue
         return Row(row_id, item["v"], item["d"])
@@ -110,8 +109,10 @@ def delete(caller: Caller, entity: EntityType, row_id: str, options: Options = P
 
 def restore(caller: Caller, entity: EntityType, row_id: str, options: Options = PLAIN) -> Row:
     """Take the row out of the trash, one version up; raises NotFound, Conflict where it is not deleted, NotUnique."""
-    if options.once and (first := options.once.found()):
-        return replayed(caller, entity, first)
+    return _once(caller, entity, options, lambda: _restore(caller, entity, row_id, options))
+
+
+def _restore(caller: Caller, entity: EntityType, row_id: str, options: Options) -> Row:
     live, trash = keys.record(caller, entity.path, row_id), keys.trash(caller, entity.path, row_id)
     found = table.get_many(config().records_table, [live, trash]) if ids.is_id(row_id, entity.prefix) else {}
     if live in found:
@@ -120,6 +121,7 @@ def restore(caller: Caller, entity: EntityType, row_id: str, options: Options = 
     if old is None or old["ttl"] < now():
         raise NotFound(f"There is no deleted {entity.word} {row_id[:80]!r}")
     roles.require_owner(caller, entity.model.owner, fields_of(old), "restore")
+    _demand_version(caller, entity, old, options)
     _require_version(entity, old, options)
     fields = _own(entity, fields_of(old))
     item = to_item(caller, entity, fields, row_id=row_id, version=old["v"] + 1, at_ms=now_ms(), previous=old)
@@ -129,8 +131,6 @@ def restore(caller: Caller, entity: EntityType, row_id: str, options: Options = 
     ]
     try:
         commit(writes, marks(caller, entity, row_id, None, fields), options, {"row": row_id, "v": item["v"]})
-    except KeyTaken:
-        return replayed(caller, entity, _first(options))
     except RowMoved:
         raise Conflict(f"The {entity.word} was restored or changed by somebody else just now") from None
     return Row(row_id, item["v"], item["d"])
@@ -150,8 +150,10 @@ def replayed(caller: Caller, entity: EntityType, record: Item) -> Row:
 
 
 def _edit(caller: Caller, entity: EntityType, row_id: str, options: Options, edit: Edit) -> Row:
-    if options.once and (first := options.once.found()):
-        return replayed(caller, entity, first)
+    return _once(caller, entity, options, lambda: _edit_row(caller, entity, row_id, options, edit))
+
+
+def _edit_row(caller: Caller, entity: EntityType, row_id: str, options: Options, edit: Edit) -> Row:
     for _ in range(TRIES):
         old = _current(caller, entity, row_id, options)
         at_ms = now_ms()
@@ -163,8 +165,6 @@ def _edit(caller: Caller, entity: EntityType, row_id: str, options: Options, edi
                       condition=_SAME, values={"version": old["v"]})  # fmt: skip
         try:
             commit([write], marks(caller, entity, row_id, before, fields), options, {"row": row_id, "v": item["v"]})
-        except KeyTaken:
-            return replayed(caller, entity, _first(options))
         except RowMoved as moved:
             if not (moved.old and _is_ours(moved.old, item)):
                 continue  # without If-Match the change applies to whatever is there now
@@ -181,16 +181,19 @@ def _edited(caller: Caller, entity: EntityType, old: Item, options: Options, edi
     current = fields_of(old)
     if options.versions is None or old["v"] in options.versions:
         return edit(current)
+    # A worker knows what to do about a stale version; only a client is told the whole story.
     wanted = max(options.versions, default=0)
-    base = versions.at_version(caller, entity, old, old["sk"], wanted)
+    base = None if caller.kind == "worker" else versions.at_version(caller, entity, old, old["sk"], wanted)
     if base is None:
         raise _stale(entity, old, options, {})
-    compared = versions.comparison(base, {**base, **edit({**current, **base})}, current)
+    yours = edit({**current, **base})
+    compared = versions.comparison(entity, base, {**base, **yours}, current)
     if not options.merge or any(each["conflict"] for each in compared.values()):
         raise _stale(entity, old, options, {"diff": compared})
-    mine = {name: each["yours"] for name, each in compared.items() if each["yours"] != each["base"]}
-    # Only what the request changed is laid over the current row; the whole is checked again.
-    return entity.patched(current, mine, _change(caller, "updated", now_ms(), current))
+    mine = {name: each["yours"] for name, each in compared.items() if each["yours"] != each["base"] and name not in entity.fixed}
+    # Nobody sees a hidden field: what the request says of it stands.
+    mine |= {name: yours[name] for name in entity.hidden if yours.get(name) != current.get(name)}
+    return entity.overlaid(current, mine, _change(caller, "updated", now_ms(), current))
 
 
 def _current(caller: Caller, entity: EntityType, row_id: str, options: Options) -> Item:
@@ -200,10 +203,14 @@ def _current(caller: Caller, entity: EntityType, row_id: str, options: Options) 
     if old is None:
         raise NotFound(f"There is no {entity.word} {row_id[:80]!r}")
     roles.require_owner(caller, entity.model.owner, fields_of(old), "edit")
+    _demand_version(caller, entity, old, options)
+    return old
+
+
+def _demand_version(caller: Caller, entity: EntityType, old: Item, options: Options) -> None:
     if entity.model.versioned and options.versions is None and caller.kind != "worker":
         raise PreconditionRequired(f"A {entity.word} is only changed with If-Match; send the version that ETag gave you",
                                    headers={"ETag": f'"{old["v"]}"'})  # fmt: skip
-    return old
 
 
 def _require_version(entity: EntityType, old: Item, options: Options) -> None:
@@ -226,11 +233,20 @@ def _own(entity: EntityType, fields: Fields) -> Fields:
     return {name: value for name, value in fields.items() if name in entity.model.model_fields}
 
 
-def _first(options: Options) -> Item:
-    found = options.once.found() if options.once else None
-    if found is None:
-        raise ValidationFailed("The Idempotency-Key has just expired; take a new one")
-    return found
+def _once(caller: Caller, entity: EntityType, options: Options, work: Callable[[], Row]) -> Row:
+    """Do the work unless an earlier request under the same key has; its twin may also win while the work is under way."""
+    if options.once is None:
+        return work()
+    if first := options.once.found():
+        return replayed(caller, entity, first)
+    try:
+        return work()
+    except (KeyTaken, NotFound, Conflict, PreconditionFailed) as refusal:
+        if first := options.once.found():
+            return replayed(caller, entity, first)
+        if isinstance(refusal, KeyTaken):
+            raise Unavailable("The Idempotency-Key has just expired; try again") from None
+        raise
 
 
 def _is_ours(old: Item, item: Item) -> bool:

@@ -18,7 +18,6 @@ Item = dict[str, Any]
 
 _NAME = re.compile(r"#(\w+)")
 _VALUE = re.compile(r":(\w+)")
-_BINDINGS = frozenset({"ExpressionAttributeNames", "ExpressionAttributeValues"})
 _BUSY = frozenset({"ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded",
                    "TransactionInProgressException", "InternalServerError"})  # fmt: skip
 
@@ -120,29 +119,21 @@ def commit(writes: Sequence[Write]) -> None:
 
 def check(writes: Sequence[Write]) -> None:
     """Find out whether `commit` would go through now, and write nothing; raises ConditionFailed as it would."""
-    checks = []
-    for write in (each for each in writes if each.condition):
-        request = write.request()
-        request = {name: request[name] for name in request.keys() - {"Item", "UpdateExpression", *_BINDINGS}}
-        checks.append({"ConditionCheck": {
-            **request, "Key": encode({"pk": write.key.pk, "sk": write.key.sk}),
-            **_bindings(write.condition, {name: write.values[name] for name in _VALUE.findall(write.condition)}),
-        }})  # fmt: skip
-    if checks:
-        call("transact_write_items", TransactItems=checks)
+    numbered = [(number, write) for number, write in enumerate(writes) if write.condition]
+    try:
+        call("transact_write_items", TransactItems=[{"ConditionCheck": _condition_of(write)} for _, write in numbered])
+    except ConditionFailed as failure:
+        raise ConditionFailed(failure.old, numbered[failure.position][0]) from None
 
 
-def put_all(table: str, items: Mapping[Key, Item]) -> None:
-    """Write items without conditions, 25 a call."""
-    waiting = [{"PutRequest": {"Item": encode({"pk": key.pk, "sk": key.sk, **item})}} for key, item in items.items()]
-    for start in range(0, len(waiting), 25):
-        batch = waiting[start : start + 25]
-        for _ in range(20):
-            if not batch:
-                break
-            batch = call("batch_write_item", RequestItems={table: batch}).get("UnprocessedItems", {}).get(table, [])
-        if batch:
-            raise Unavailable("The database is busy; try again")
+def _condition_of(write: Write) -> dict[str, Any]:
+    return {
+        "TableName": write.table,
+        "Key": encode({"pk": write.key.pk, "sk": write.key.sk}),
+        "ConditionExpression": write.condition,
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        **_bindings(write.condition, {name: write.values[name] for name in _VALUE.findall(write.condition)}),
+    }
 
 
 @dataclass(frozen=True, slots=True)

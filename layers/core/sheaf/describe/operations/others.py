@@ -1,0 +1,118 @@
+"""Jobs, uploads, webhooks, accounts, the site and the system."""
+
+from sheaf.describe.operations.operation import Operation, Operations
+from sheaf.describe.operations.rows import JOB
+from sheaf.describe.schemas import array, either, envelope, nullable, record, ref
+
+CREDENTIALS = record(
+    {
+        "email": {"type": "string", "minLength": 1, "maxLength": 254},
+        "password": {"type": "string", "minLength": 1, "maxLength": 254},
+        "rememberMe": {"type": "boolean"},
+    },
+    optional=("rememberMe",),
+    more=True,
+)
+HOOK = record(
+    {
+        "url": {"type": "string"},
+        "events": array({"type": "string", "pattern": r"^(\*|[a-z][a-z_]{0,62}\.(\*|[a-z_]{1,32}))$"}, minItems=1, maxItems=50),
+        "secret": {"type": "string", "minLength": 24, "maxLength": 256},
+    },
+    optional=("secret",),
+)
+ANNOUNCED = record(
+    {
+        "filename": {"type": "string", "minLength": 1, "maxLength": 255},
+        "size": {"type": "integer", "minimum": 1},
+        "type": {"type": "string", "examples": ["image/png"]},
+        "sha256": nullable({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
+    },
+    optional=("sha256",),
+)
+FORM = record(
+    {
+        "name": {"type": "string", "minLength": 2, "maxLength": 100},
+        "email": {"type": "string", "maxLength": 254},
+        "subject": {"type": "string", "minLength": 5, "maxLength": 200},
+        "message": {"type": "string", "minLength": 10, "maxLength": 10_000},
+    }
+)
+HEALTH = record(
+    {"status": {"const": "ok"}, "timestamp": {"type": "string"}, "database": {"const": "connected"}}, optional=("database",)
+)
+HELLO = record(
+    {"message": {"type": "string"}, "timestamp": {"type": "string"}, "userAgent": {"type": "string"}}, optional=("userAgent",)
+)
+
+ROUTES: Operations = {
+    ("GET", "/v1/jobs/<job_id>"): Operation("Read a job", "jobs", {200: JOB}, errors=(404,)),
+    ("POST", "/v1/uploads"): Operation(
+        "Announce a file; the answer holds the form to send it with",
+        "uploads",
+        {201: envelope(ref("Upload"))},
+        body=ANNOUNCED,
+        example={"filename": "a.png", "size": 1024, "type": "image/png"},
+        write=True,
+        errors=(409,),
+    ),
+    ("GET", "/v1/uploads/<file_id>"): Operation(
+        "Read a file's row, with a link once it is ready", "uploads", {200: envelope(ref("Upload"))}, errors=(404,)
+    ),
+    ("POST", "/v1/webhooks"): Operation(
+        "Register a webhook",
+        "webhooks",
+        {201: envelope(ref("Webhook"))},
+        body=HOOK,
+        example={"url": "https://hooks.example.com/sheaf", "events": ["task.*"]},
+        write=True,
+        errors=(409,),
+    ),
+    ("GET", "/v1/webhooks"): Operation("List webhooks", "webhooks", {200: envelope(array(ref("Webhook")), ref("Page"))}),
+    ("GET", "/v1/webhooks/<webhook_id>"): Operation("Read a webhook", "webhooks", {200: envelope(ref("Webhook"))}, errors=(404,)),
+    ("DELETE", "/v1/webhooks/<webhook_id>"): Operation(
+        "Delete a webhook",
+        "webhooks",
+        {200: envelope(record({"id": {"type": "string"}, "deleted": {"const": True}}))},
+        write=True,
+        errors=(404, 409, 422),
+    ),
+    ("GET", "/v1/webhooks/<webhook_id>/attempts"): Operation(
+        "List the attempts to deliver, newest first",
+        "webhooks",
+        {200: envelope(array(ref("Attempt")), ref("Page"))},
+        query=("limit",),
+        errors=(404,),
+    ),
+    # ---- accounts, the site, the system ----
+    ("POST", "/v1/auth/login"): Operation(
+        "Log in",
+        "accounts",
+        {200: envelope(ref("Login"), message=True)},
+        body=CREDENTIALS,
+        example={"email": "admin@acme.example", "password": "…"},
+        errors=(401, 403, 429),
+    ),
+    ("GET", "/v1/hello"): Operation("A greeting", "site", {200: HELLO}, error="HelloError"),
+    ("POST", "/v1/contact"): Operation(
+        "Send a message to the operator",
+        "site",
+        {
+            201: either(
+                record({"success": {"const": True}, "message": {"type": "string"}, "id": {"type": "string"}}),
+                envelope(record({"id": {"type": "string"}}), message=True),
+            )
+        },
+        body=FORM,
+        write=True,
+        errors=(409, 429),
+        error="ContactError",
+    ),
+    ("GET", "/v1/health"): Operation(
+        "ok, and more with a credential that may know it", "system", {200: HEALTH}, errors=(401, 403, 429)
+    ),
+    ("GET", "/v1/openapi.json"): Operation("This document", "system", {200: {"type": "object"}}),
+    ("GET", "/v1/docs"): Operation(
+        "This document, to read", "system", {200: {"type": "string", "contentMediaType": "text/html"}}
+    ),
+}

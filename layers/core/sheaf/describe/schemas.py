@@ -1,0 +1,288 @@
+"""JSON Schemas (draft 2020-12, as OpenAPI 3.1 has them): of entities, and of what answers share."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sheaf.entity.names import SYSTEM_FIELDS
+from sheaf.entity.registry import EntityType
+
+Schema = dict[str, Any]
+Rename = Callable[[str], str]
+
+SERVER: Schema = {
+    "id": {"type": "string", "description": "TypeID: the entity's prefix, _ and a UUIDv7"},
+    "createdAt": {"type": "string", "format": "date-time"},
+    "updatedAt": {"type": "string", "format": "date-time"},
+    "version": {"type": "integer", "minimum": 1, "description": "Rises with every change; ETag holds it"},
+}
+MOMENT: Schema = {"type": "string", "format": "date-time"}
+ID: Schema = {"type": "string"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+
+
+def ref(name: str) -> Schema:
+    """A reference to a schema of the document."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def array(items: Schema, **rules: Any) -> Schema:
+    """A list."""
+    return {"type": "array", "items": items, **rules}
+
+
+def record(fields: dict[str, Schema], *, optional: tuple[str, ...] = (), more: bool = False) -> Schema:
+    """An object with these members, all required but the `optional` ones; others only with `more`."""
+    return {
+        "type": "object",
+        "properties": fields,
+        "required": [name for name in fields if name not in optional],
+        **({} if more else {"additionalProperties": False}),
+    }
+
+
+def nullable(schema: Schema) -> Schema:
+    """The schema, or null."""
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def either(*schemas: Schema) -> Schema:
+    """One of the schemas."""
+    return {"anyOf": list(schemas)}
+
+
+def envelope(data: Schema, meta: Schema | None = None, *, message: bool = False) -> Schema:
+    """A good answer."""
+    fields = {
+        "success": {"const": True},
+        "data": data,
+        "meta": meta or {"type": "object"},
+        "message": {"type": "string"},
+        "requestId": {"type": "string"},
+        "timestamp": MOMENT,
+    }
+    left = [*([] if meta else ["meta"]), *([] if message else ["message"])]
+    return record(fields, optional=tuple(left))
+
+
+def of_entity(entity: EntityType, rename: Rename) -> dict[str, Schema]:
+    """The schemas of one entity by name: Task, TaskPart (some fields), TaskCreate, TaskReplace, TaskPatch."""
+    name = entity.model.__name__
+    inputs = entity.model.model_json_schema(mode="validation", ref_template="#/components/schemas/{model}")
+    outputs = entity.model.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+    shown = {
+        rename(field): _plain(outputs["properties"][field]) for field in entity.model.model_fields if field not in entity.hidden
+    }
+    full = {"id": SERVER["id"], **shown, **{field: SERVER[field] for field in SYSTEM_FIELDS[1:]}}
+    expanded = {"expand": {"type": "object", "description": "Related rows, where `expand` asks for them"}}
+    born = [field for field in entity.model.model_fields if field not in entity.given]
+    changed = [field for field in born if field not in entity.fixed]
+    required = set(inputs.get("required", []))
+    return {
+        name: record({**full, **expanded}, optional=("expand",)) | {"description": _first(entity), "title": name},
+        f"{name}Part": record({**full, **expanded}, optional=(*[each for each in full if each != "id"], "expand")),
+        f"{name}Create": _input(inputs, born, required, rename),
+        f"{name}Replace": _input(inputs, changed, required, rename),
+        f"{name}Patch": _input(inputs, changed, set(), rename, loose=True),
+        **{model: schema for source in (inputs, outputs) for model, schema in source.get("$defs", {}).items()},
+    }
+
+
+def _input(inputs: Schema, fields: list[str], required: set[str], rename: Rename, *, loose: bool = False) -> Schema:
+    made = {field: _plain(inputs["properties"][field], default=not loose) for field in fields}
+    if loose:  # null takes a value away
+        made = {field: nullable(schema) if not _takes_null(schema) else schema for field, schema in made.items()}
+    return record(
+        {rename(field): schema for field, schema in made.items()},
+        optional=tuple(rename(field) for field in fields if field not in required),
+    )
+
+
+def _plain(schema: Schema, *, default: bool = True) -> Schema:
+    left_out = {"title", *(() if default else ("default",))}
+    return {name: value for name, value in schema.items() if name not in left_out}
+
+
+def _takes_null(schema: Schema) -> bool:
+    return any(each.get("type") == "null" for each in schema.get("anyOf", []))
+
+
+def _first(entity: EntityType) -> str:
+    return (entity.model.__doc__ or "").partition("\n")[0] if "__doc__" in vars(entity.model) and entity.model.__doc__ else ""
+
+
+ERROR = record(
+    {
+        "success": {"const": False},
+        "error": {"type": "string"},
+        "code": {"type": "string", "description": "Stable; docs/errors.md has a page for each"},
+        "message": {"type": "string"},
+        "errors": {"type": "object", "additionalProperties": {"type": "string"}},
+        "docUrl": {"type": "string"},
+        "requestId": {"type": "string"},
+        "timestamp": MOMENT,
+    },
+    optional=("errors",),
+    more=True,
+)
+PROBLEM = record(
+    {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "instance": {"type": "string"},
+        "code": {"type": "string"},
+        "errors": {"type": "object", "additionalProperties": {"type": "string"}},
+        "requestId": {"type": "string"},
+    },
+    optional=("errors",),
+    more=True,
+)
+PAGE = record(
+    {
+        "limit": {"type": "integer"},
+        "hasMore": {"type": "boolean"},
+        "nextCursor": nullable({"type": "string"}),
+        "page": {"type": "integer"},
+        "total": COUNT,
+        "expand": {"type": "object"},
+    },
+    optional=("page", "total", "expand"),
+)
+JOB = record(
+    {
+        "id": ID,
+        "type": {"enum": ["bulk", "export"]},
+        "entity": {"type": "string"},
+        "status": {"enum": ["queued", "running", "finalising", "succeeded", "failed"]},
+        "counts": record(dict.fromkeys(("total", "created", "updated", "deleted", "skipped", "failed"), COUNT)),
+        "ratePerSecond": {"type": "number"},
+        "etaSeconds": {"type": "integer"},
+        "result": nullable(record({"url": ID, "expiresAt": MOMENT, "rows": COUNT, "bytes": COUNT, "sha256": ID})),
+        "errorsUrl": {"type": "string"},
+        "createdAt": MOMENT,
+        "startedAt": MOMENT,
+        "finishedAt": MOMENT,
+        "error": {"type": "string"},
+    },
+    optional=("ratePerSecond", "etaSeconds", "errorsUrl", "startedAt", "finishedAt", "error"),
+)
+CHANGE = record(
+    {
+        "version": {"type": "integer"},
+        "type": {"type": "string"},
+        "eventId": ID,
+        "at": MOMENT,
+        "actor": ID,
+        "requestId": ID,
+        "changes": {"type": "object", "additionalProperties": record({"from": {}, "to": {}})},
+    },
+)
+BULK = {
+    "anyOf": [
+        array({"type": "object"}, minItems=1),
+        record(
+            {
+                "items": array({"type": "object"}, minItems=1),
+                "options": record(
+                    {"skipInvalid": {"type": "boolean"}, "returnFailures": {"type": "boolean"}},
+                    optional=("skipInvalid", "returnFailures"),
+                ),
+            },
+            optional=("options",),
+        ),
+    ]
+}
+BULK_RESULT = record(
+    {
+        "created": COUNT,
+        "failed": COUNT,
+        "items": array({"type": "object"}),
+        "results": array({"type": "object"}),
+        "failures": array({"type": "object"}),
+    },
+    optional=("failures",),
+)
+UPLOAD = record(
+    {
+        "id": ID,
+        "filename": ID,
+        "size": COUNT,
+        "type": ID,
+        "sha256": nullable(ID),
+        "status": {"enum": ["pending", "ready", "rejected"]},
+        "reason": nullable(ID),
+        "createdAt": MOMENT,
+        "updatedAt": MOMENT,
+        "version": COUNT,
+        "upload": record({"method": {"const": "POST"}, "url": ID, "fields": {"type": "object"}, "expiresAt": MOMENT}),
+        "download": record({"url": ID, "expiresAt": MOMENT}),
+    },
+    optional=("upload", "download"),
+)
+WEBHOOK = record(
+    {
+        "id": ID,
+        "url": ID,
+        "events": array({"type": "string"}),
+        "createdAt": MOMENT,
+        "secret": {"type": "string", "description": "Made by the server; told once"},
+    },
+    optional=("secret",),
+)
+ATTEMPT = record(
+    {
+        "id": ID,
+        "eventId": ID,
+        "eventType": ID,
+        "attempt": COUNT,
+        "status": ID,
+        "statusCode": nullable({"type": "integer"}),
+        "error": nullable(ID),
+        "durationMs": COUNT,
+        "nextAttemptAt": nullable(MOMENT),
+        "createdAt": MOMENT,
+    },
+)
+BLOG_POST = record(
+    {
+        "id": ID,
+        "title": ID,
+        "content": ID,
+        "excerpt": nullable(ID),
+        "author": record({"id": nullable(ID), "name": nullable(ID), "email": nullable(ID)}),
+        "tags": array(ID),
+        "publishedAt": nullable(MOMENT),
+        "createdAt": MOMENT,
+        "updatedAt": MOMENT,
+        "status": {"enum": ["draft", "published", "archived"]},
+    },
+)
+LOGIN = record(
+    {
+        "token": ID,
+        "tokenType": {"const": "Bearer"},
+        "expiresIn": COUNT,
+        "user": record({"id": ID, "name": ID, "email": ID, "role": ID}),
+    },
+)
+SHARED: dict[str, Schema] = {
+    "Error": ERROR,
+    "Problem": PROBLEM,
+    "Page": PAGE,
+    "Job": JOB,
+    "Change": CHANGE,
+    "Bulk": BULK,
+    "BulkResult": BULK_RESULT,
+    "Upload": UPLOAD,
+    "Webhook": WEBHOOK,
+    "Attempt": ATTEMPT,
+    "BlogPost": BLOG_POST,
+    "Login": LOGIN,
+    "BlogError": record(
+        {"error": ID, "message": ID, "allowedMethods": array(ID)}, optional=("message", "allowedMethods"), more=True
+    ),
+    "ContactError": record({"success": {"const": False}, "message": ID, "errors": {"type": "object"}}, optional=("errors",)),
+    "HelloError": record({"message": ID, "timestamp": MOMENT}),
+    "Sums": {"type": "object", "description": "What `aggregate` asks for, one object a group", "minProperties": 1},
+}

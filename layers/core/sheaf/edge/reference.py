@@ -1,0 +1,30 @@
+"""The API's description of itself: the OpenAPI document, and a page to read it that needs nothing from elsewhere."""
+
+import secrets
+from functools import cache
+from pathlib import Path
+
+import sheaf.describe
+from sheaf.edge.envelope import Raw, Reply
+
+_HOME = Path(sheaf.describe.__path__[0])
+_CACHED = {"Cache-Control": "public, max-age=300"}
+
+
+def description(version: int) -> Reply:
+    """The OpenAPI 3.1 document of a version."""
+    return Reply(Raw(_text(f"openapi.v{version}.json")), headers=_CACHED, bare=True)
+
+
+def page() -> Reply:
+    """The reference: an HTML page over `openapi.json` beside it; it may run its own script and fetch from here only."""
+    nonce = secrets.token_urlsafe(16)
+    policy = (f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; "
+              "base-uri 'none'; form-action 'none'; frame-ancestors 'none'")  # fmt: skip
+    html = _text("reference.html").replace("{nonce}", nonce)
+    return Reply(Raw(html), headers={"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": policy}, bare=True)
+
+
+@cache
+def _text(name: str) -> str:
+    return (_HOME / name).read_text(encoding="utf-8")
