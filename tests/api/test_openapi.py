@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
 
@@ -104,12 +104,16 @@ class Server:
 
     def __init__(self, sheaf: world.World) -> None:
         self.calls = 0
-        outer = self
+        outer, one_at_a_time = self, threading.Lock()
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def answer(self) -> None:
+                with one_at_a_time:  # a client may hold several connections
+                    self.reply()
+
+            def reply(self) -> None:
                 outer.calls += 1
                 if outer.calls % 25 == 0:
                     sheaf.settle()
@@ -134,7 +138,7 @@ class Server:
 
             def log_message(self, *_: Any) -> None: ...
 
-        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> "Server":
