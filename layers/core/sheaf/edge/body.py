@@ -52,11 +52,12 @@ def parse(raw: bytes) -> Any:
 
 def _walk(value: Any) -> int:
     """The number of members of all objects; raises InvalidJson for what is too deep or beyond all range."""
-    members = 0
-    level = [value]
-    for _ in range(JSON_DEPTH + 1):
+    members, depth, level = 0, 0, [value]
+    while level:
         following: list[Any] = []
         for each in level:
+            if isinstance(each, dict | list) and depth == JSON_DEPTH:
+                raise InvalidJson(f"The body is nested deeper than {JSON_DEPTH} levels")
             if isinstance(each, dict):
                 members += len(each)
                 following += each.values()
@@ -66,10 +67,8 @@ def _walk(value: Any) -> int:
                 raise InvalidJson(f"The body holds a whole number of more than {NUMBER_DIGITS} digits")
             elif isinstance(each, float) and each - each != 0:
                 raise InvalidJson("The body holds a number beyond all range")
-        if not following:
-            return members
-        level = following
-    raise InvalidJson(f"The body is nested deeper than {JSON_DEPTH} levels")
+        depth, level = depth + 1, following
+    return members
 
 
 def _unpacked(raw: bytes, limit: int) -> bytes:

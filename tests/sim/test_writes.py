@@ -1,0 +1,87 @@
+"""A write that dies anywhere, and the client that asks again: one effect, one answer, one event."""
+
+from typing import Any
+
+import pytest
+
+import world
+from sheaf.store import aws
+from sim.faults import kill_at
+from sim.sources import Killed
+
+TASK = {"title": "Water"}
+VIDEO = {"title": "V", "url": "https://v.example/1"}  # a unique field: a transaction of three
+REQUESTS: list[tuple[str, str, Any, dict[str, str]]] = [
+    ("POST", "/v1/tasks", TASK, {}),
+    ("POST", "/v1/videos", VIDEO, {}),
+    ("PATCH", "/v1/tasks/{task}", {"title": "New"}, {"If-Match": '"1"'}),
+    ("PUT", "/v1/videos/{video}", {"title": "W", "url": "https://v.example/3"}, {"If-Match": '"1"'}),
+    ("DELETE", "/v1/videos/{video}", None, {}),
+    ("POST", "/v1/videos/{gone}/restore", None, {}),
+    ("POST", "/v1/tasks/{task}/revert", {"version": 1}, {}),
+    ("POST", "/v1/tasks/bulk", [TASK, TASK, TASK], {}),
+    ("POST", "/v1/tasks/export", {"format": "csv"}, {}),
+    ("POST", "/v1/webhooks", {"url": "http://127.0.0.1:1/", "events": ["x.y"]}, {}),
+    ("POST", "/v1/uploads", {"filename": "a.txt", "size": 5, "type": "text/plain"}, {}),
+]
+
+
+def state() -> tuple[list[str], list[str], list[str]]:
+    """What there is: rows with their versions, unique marks, jobs and webhooks."""
+    rows = aws.client("dynamodb").scan(TableName="RecordsTable")["Items"]
+    control = aws.client("dynamodb").scan(TableName="ControlTable")["Items"]
+    live = sorted(f"{row['pk']['S'].split('#', 1)[1]} {row['v']['N']}" for row in rows if "v" in row)
+    marks = sorted(row["pk"]["S"].split("#", 1)[1] for row in rows if "v" not in row)
+    return live, marks, sorted(row["pk"]["S"].split("#", 1)[1] for row in control if "#job#" not in row["pk"]["S"])
+
+
+def prepare(sheaf: world.World) -> tuple[world.Tenant, dict[str, str]]:
+    acme = sheaf.tenant()
+    found = {}
+    for name, path, body in (
+        ("task", "tasks", TASK),
+        ("video", "videos", {**VIDEO, "url": "https://v.example/2"}),
+        ("gone", "videos", {"title": "G"}),
+    ):
+        found[name] = sheaf.http("POST", f"/v1/{path}", body, key=acme.key).data["id"]
+    sheaf.http("DELETE", f"/v1/videos/{found['gone']}", key=acme.key)
+    sheaf.settle()
+    return acme, found
+
+
+def events_of(tenant: world.Tenant) -> int:
+    items = aws.client("dynamodb").scan(TableName="EventsTable")["Items"]
+    return sum(item["pk"]["S"].startswith(f"{tenant.id}#change#") for item in items)
+
+
+@pytest.mark.parametrize(("method", "path", "body", "headers"), REQUESTS, ids=[f"{case[0]} {case[1]}" for case in REQUESTS])
+def test_a_write_that_dies_at_any_call_has_one_effect_when_it_is_sent_again(
+    method: str, path: str, body: Any, headers: dict[str, str]
+) -> None:
+    with world.a_world() as sheaf:
+        acme, found = prepare(sheaf)
+        with kill_at(0, "before-call") as counter:
+            assert (
+                sheaf.http(method, path.format(**found), body, key=acme.key, headers={**headers, "Idempotency-Key": "k"}).status
+                < 300
+            )
+        sheaf.settle()
+        calls, expected, events = counter.calls, state(), events_of(acme)
+    assert calls >= 3
+    for number in range(1, calls + 1):
+        for when in ("before-call", "after-call"):
+            with world.a_world() as sheaf:
+                acme, found = prepare(sheaf)
+                sent = {"key": acme.key, "headers": {**headers, "Idempotency-Key": "k"}}
+                with pytest.raises(Killed), kill_at(number, when):  # type: ignore[arg-type]
+                    sheaf.http(method, path.format(**found), body, **sent)  # type: ignore[arg-type]
+                from sheaf.base import clock
+
+                later = clock.now() + 40  # a claim of the dead is over
+                with clock.using(lambda at=later: at):
+                    again = sheaf.http(method, path.format(**found), body, **sent)  # type: ignore[arg-type]
+                    assert again.status < 300, (number, when, again.text)
+                    third = sheaf.http(method, path.format(**found), body, **sent)  # type: ignore[arg-type]
+                    assert third.headers["Idempotent-Replayed"] == "true"
+                    sheaf.settle()
+                assert (state(), events_of(acme)) == (expected, events), (number, when)
