@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 import world
-from api.test_writes import TASK, Api, Gadget
+from gadgets import TASK, Api, Gadget
 from sheaf import Entity, field
 from sheaf.entity import registry
 from sheaf.entity.registry import DeclarationError, entity_type

@@ -125,24 +125,6 @@ def test_the_limit_is_exact_under_concurrency(stack: dict[str, Any]) -> None:
     assert (statuses.count(200), statuses.count(429)) == (100 - spent, 40 + spent)
 
 
-def test_two_writers_lose_nothing(client: Client) -> None:
-    project = client.post("/v1/projects", {"name": "0"}).data["id"]
-    path = f"/v1/projects/{project}"
-
-    def add(_: int) -> None:
-        while True:
-            now = client.get(path).data
-            answer = client.call("PATCH", path, {"name": str(int(now["name"]) + 1)}, {"If-Match": f'"{now["version"]}"'})
-            if answer.status == 200:
-                return
-            assert answer.status == 412
-
-    with ThreadPoolExecutor(4) as threads:
-        list(threads.map(add, range(20)))
-    final = client.get(path).data
-    assert (final["name"], final["version"]) == ("20", 21)
-
-
 def test_a_failing_receiver_is_tried_again_and_attempts_are_listed(client: Client) -> None:
     with Receiver(answers=[500, 200]) as receiver:
         webhook = client.post("/v1/webhooks", {"url": receiver.url, "events": ["comment.created"]}).data["id"]
@@ -185,3 +167,82 @@ def test_the_gateway_redirects_and_refuses_in_our_shape(client: Client) -> None:
         assert answer.json["requestId"] == answer.headers["X-Request-Id"]
     options = client.call("OPTIONS", "/v1/tasks")
     assert (options.status, options.headers["Allow"]) == (204, "GET, HEAD, POST, OPTIONS")
+
+
+# contract: 72
+def test_the_contact_form_reaches_the_mailbox(client: Client, stack: dict[str, Any]) -> None:
+    mark = str(time.time_ns())
+    form = {"name": "Ann", "email": "ann@b.example", "subject": f"Question {mark}", "message": "How does it work?"}
+    anybody = Client(stack["base_url"])
+    assert anybody.post("/v1/contact", form).status == 201
+    found = until(lambda: [each for each in mails(stack) if mark in str(each)], seconds=30)
+    assert len(found) == 1 and "operator@example.com" in str(found[0]) and "ann@b.example" in str(found[0])
+    assert [row["subject"] for row in client.get(f"/v1/contact_messages?subject={form['subject'].replace(' ', '%20')}").data] == [
+        form["subject"]
+    ]
+
+
+def mails(stack: dict[str, Any]) -> list[Any]:
+    answer = fetch(f"{stack['endpoint_url']}/_ministack/ses/messages")
+    return [each for account in answer.json["messages"].values() for each in account]
+
+
+def test_queries_of_every_kind_on_real_indexes(client: Client, other: Client) -> None:
+    mark = f"q{time.time_ns()}"
+    for number in range(7):
+        body = {
+            "title": f"{mark} {number}",
+            "duration_seconds": None if number == 3 else 10 - number,
+            "tags": ["a"] * (number % 2),
+        }
+        assert client.post("/v1/videos", body).status == 201
+    mine = f"title[startswith]={mark}"
+    by_length = client.get(f"/v1/videos?{mine}&sort=duration_seconds&page=1&limit=3")
+    assert [row["title"][-1] for row in by_length.data] == ["3", "6", "5"] and by_length.json["meta"]["total"] == 7
+    following = client.get(f"/v1/videos?{mine}&sort=duration_seconds&limit=3&cursor={by_length.json['meta']['nextCursor']}")
+    assert [row["title"][-1] for row in following.data] == ["4", "2", "1"]
+    assert [
+        row["title"][-1] for row in client.get(f"/v1/videos?{mine}&duration_seconds[between]=5,8&sort=-duration_seconds").data
+    ] == ["2", "4", "5"]
+    assert client.get(f"/v1/videos?{mine}&aggregate=count,sum(duration_seconds)").data == [
+        {"count": 7, "sum": {"duration_seconds": 42}}
+    ]
+    found = until(lambda: client.get(f"/v1/videos?search={mark}&limit=2&total=true").json, seconds=30)
+    until(lambda: client.get(f"/v1/videos?search={mark}&total=true").json["meta"]["total"] == 7, seconds=30)
+    assert other.get(f"/v1/videos?search={mark}").data == [] and found["success"]
+    row = client.get(f"/v1/videos?{mine}&limit=1").data[0]["id"]
+    assert client.call("PATCH", f"/v1/videos/{row}", {"title": f"{mark} new"}).status == 200
+    until(lambda: len(client.get(f"/v1/videos/{row}/history").data) == 2, seconds=30)
+    stale = client.call("PATCH", f"/v1/videos/{row}", {"title": "mine"}, {"If-Match": '"1"'})
+    assert stale.status == 412 and stale.json["diff"]["title"]["conflict"] is True
+    dry = client.call("DELETE", f"/v1/videos/{row}", None, {"Prefer": "dry-run"})
+    assert dry.json["meta"] == {"dryRun": True} and client.get(f"/v1/videos/{row}").status == 200
+    assert client.call("DELETE", f"/v1/videos/{row}").status == 200
+    assert client.call("POST", f"/v1/videos/{row}/restore").data["version"] == 4
+    assert client.call("POST", f"/v1/videos/{row}/revert", {"version": 1}).data["title"] == f"{mark} 6"
+    assert client.get(f"/v1/users/{stack_user(client)}?expand=posts_via_author").status == 200
+
+
+def stack_user(client: Client) -> str:
+    return str(client.get("/v1/users?limit=1").data[0]["id"])
+
+
+def test_the_second_version_the_description_and_the_preflight_are_routed(client: Client, stack: dict[str, Any]) -> None:
+    made = client.post("/v2/contacts", {"firstName": "Ann", "lastName": "Lee", "email": "ann@b.example"})
+    assert (made.status, made.data["firstName"], made.headers["X-API-Version"]) == (201, "Ann", "v2")
+    tenant = stack["tenants"][0]["id"]
+    assert client.get(f"/v1/{tenant}/contacts/{made.data['id']}").data["first_name"] == "Ann"
+    assert (
+        client.post(f"/v1/{tenant}/contacts/bulk", [{"first_name": "A", "last_name": "B", "email": "a@b.example"}]).data[
+            "created"
+        ]
+        == 1
+    )
+    assert client.get(f"/v1/{stack['tenants'][1]['id']}/contacts").status == 403
+    anybody = Client(stack["base_url"])
+    assert anybody.get("/v1/openapi.json").json["openapi"] == "3.1.0" and b"<!doctype html>" in anybody.get("/v1/docs").body
+    assert anybody.get("/v1/hello").json["message"]
+    preflight = anybody.call(
+        "OPTIONS", "/v1/tasks", None, {"Origin": "http://localhost:3000", "Access-Control-Request-Method": "POST"}
+    )
+    assert (preflight.status, preflight.headers["Access-Control-Allow-Origin"]) == (204, "http://localhost:3000")

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import format_datetime
 
 from sheaf.base.config import config
 
@@ -17,6 +16,8 @@ def headers(version: int) -> Mapping[str, str]:
         found["X-API-Deprecation"] = f"v1 will be deprecated on {settings.v1_deprecated}"
         found["Deprecation"] = f"@{int(_day(settings.v1_deprecated).timestamp())}"
     if settings.v1_sunset != "never":
+        from email.utils import format_datetime  # 5 ms, for those whose v1 ends
+
         found["Sunset"] = format_datetime(_day(settings.v1_sunset), usegmt=True)
     return found
 
