@@ -1,8 +1,10 @@
 """The deployed stack, over HTTP: the tour, and what only real parts can show. IAM is enforced by the local AWS."""
 
+import gzip
 import subprocess
 import sys
 import time
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -239,6 +241,10 @@ def test_the_second_version_the_description_and_the_preflight_are_routed(client:
         == 1
     )
     assert client.get(f"/v1/{stack['tenants'][1]['id']}/contacts").status == 403
+    packed = urllib.request.Request(f"{stack['base_url']}/v1/tasks", gzip.compress(b'{"title": "packed"}'), method="POST",
+                                    headers={"Content-Type": "application/gzip", "Authorization": f"Bearer {stack['tenants'][0]['api_key']}"})  # fmt: skip
+    with urllib.request.urlopen(packed) as answer:
+        assert answer.status == 201
     anybody = Client(stack["base_url"])
     assert anybody.get("/v1/openapi.json").json["openapi"] == "3.1.0" and b"<!doctype html>" in anybody.get("/v1/docs").body
     assert anybody.get("/v1/hello").json["message"]
