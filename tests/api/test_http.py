@@ -15,7 +15,7 @@ from sheaf.base.config import config
 TASK = {"title": "Water"}
 
 
-# contract: 44
+# contract: 44, C23
 def test_versions_tell_themselves(sheaf: world.World, acme: world.Tenant) -> None:
     one = sheaf.http("GET", "/v1/tasks", key=acme.key).headers
     assert (one["X-API-Version"], one["X-API-Deprecation"]) == ("v1", "v1 will be deprecated on 2027-01-01")
@@ -107,7 +107,7 @@ def test_a_star_never_comes_with_credentials(sheaf: world.World, acme: world.Ten
     config.cache_clear()
 
 
-# contract: 77, 100
+# contract: 77, 100, C2
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "kind"),
     [("GET", "/v1/tasks/tsk_1", None, 404, "not_found"), ("POST", "/v1/tasks", {"title": ""}, 422, "validation_failed"),
@@ -125,7 +125,7 @@ def test_problem_details_where_they_are_asked_for(
     assert "success" not in problem
 
 
-# contract: 98
+# contract: 98, C1
 def test_the_envelope_is_one(sheaf: world.World, acme: world.Tenant) -> None:
     made = sheaf.http("POST", "/v1/tasks", TASK, key=acme.key).json
     assert set(made) == {"success", "data", "requestId", "timestamp"} and made["success"] is True

@@ -54,7 +54,7 @@ def test_pages_by_number_have_totals_and_go_on_by_cursor(get: Any, post: Any) ->
     }
 
 
-# contract: 99
+# contract: 99, C26
 def test_limits_are_exact_in_strict_handling_and_clamped_in_lenient(get: Any, post: Any) -> None:
     post("/v1/tasks", {"title": "x"})
     for limit in ("0", "101", "-1", "x", "1e2", "９"):

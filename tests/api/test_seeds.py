@@ -24,7 +24,7 @@ def member(sheaf: world.World, acme: world.Tenant, email: str, role: Any = "user
     return user, answer.data["token"]
 
 
-# contract: 73, 74, 76
+# contract: 73, 74, 76, C1, C19
 def test_a_post_is_written_and_listed_in_the_blogs_shape(sheaf: world.World, acme: world.Tenant, ann: tuple[str, str]) -> None:
     user, token = ann
     made = sheaf.http("POST", "/v1/posts", {**POST, "title": "  A title ", "status": "published", "tags": ["a"]}, key=token)
@@ -83,7 +83,7 @@ def test_a_wrong_post_is_400_and_named(sheaf: world.World, acme: world.Tenant, b
     assert sheaf.http("GET", "/v1/posts", key=acme.key).json["total"] == 0
 
 
-# contract: 77
+# contract: 77, C2
 def test_other_methods_of_posts(sheaf: world.World, acme: world.Tenant) -> None:
     refused = sheaf.http("PUT", "/v1/posts", {}, key=acme.key)
     assert (refused.status, refused.json, refused.headers["Allow"]) == (
@@ -92,7 +92,7 @@ def test_other_methods_of_posts(sheaf: world.World, acme: world.Tenant) -> None:
     assert one.json == {"error": "Method not allowed", "allowedMethods": ["GET", "PUT", "PATCH", "DELETE"]}
 
 
-# contract: 78, 79, 80
+# contract: 78, 79, 80, C27, C28
 def test_a_post_is_read_changed_and_deleted(sheaf: world.World, acme: world.Tenant, ann: tuple[str, str]) -> None:
     token = ann[1]
     post = sheaf.http("POST", "/v1/posts", POST, key=token).json["post"]

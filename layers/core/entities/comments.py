@@ -4,7 +4,14 @@ from sheaf import Entity, field
 
 
 class Comment(Entity, prefix="cmt", owner="author"):
-    post: str = field(index=True, ref="posts", once=True, max_length=64, description="The id of the post")
+    post: str = field(
+        index=True,
+        ref="posts",
+        once=True,
+        max_length=64,
+        description="The id of the post",
+        examples=["post_01m7z7b8mzfa9be8ewp2fn2yza"],
+    )
     parent: str | None = field(
         None, index=True, ref="comments", once=True, max_length=64, description="The id of the comment it answers"
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from sheaf.base.bounds import PAGE_DEFAULT, PAGE_LIMIT
 from sheaf.describe.operations import OPERATIONS, Operation
-from sheaf.describe.schemas import SHARED, Schema, either, of_entity, ref
+from sheaf.describe.schemas import SHARED, Schema, either, example_of, of_entity, ref
 from sheaf.entity.filters import OPERATORS
 from sheaf.entity.registry import EntityType
 
@@ -28,7 +28,6 @@ _ERRORS = {
     503: "Busy; the same request may go through later",
 }
 _TEXT = {"type": "string"}
-_TASK = {"title": "Water the plants", "priority": "high"}
 _PARAMETERS: Mapping[str, tuple[Schema, str]] = {
     "limit": ({"type": "integer", "minimum": 1, "maximum": PAGE_LIMIT, "default": PAGE_DEFAULT}, "Rows of a page"),
     "cursor": (_TEXT, "`nextCursor` of the page before"),
@@ -150,8 +149,7 @@ def _operation(place: Place, operation: Operation) -> Document:
     }
     if operation.body is not None:
         content: Document = {"schema": fill(operation.body)}
-        if example := operation.example or (_TASK if rule == "/v1/tasks" else None):
-            content["example"] = example
+        content["example"] = operation.example or _example(place, operation)
         kinds = ["application/json", *(["application/merge-patch+json"] if route.method == "PATCH" else [])]
         made["requestBody"] = {"required": True, "content": dict.fromkeys(kinds, content)}
     if route.permission:
@@ -235,6 +233,20 @@ def _answer(schema: Schema | None, status: int) -> Document:
     headers = {"headers": {"ETag": {"$ref": "#/components/headers/ETag"}}} if status in (200, 201) else {}
     # `return=minimal` leaves the body of a 201 out.
     return {"description": texts[status], **headers, "content": {kind: {"schema": schema}}}
+
+
+def _example(place: Place, operation: Operation) -> Any:
+    """A body that the route takes: of an entity the fields that must be there, one of them in a PATCH."""
+    if place.entity is None:
+        return example_of(operation.body or {})
+    made = of_entity(place.entity, place.rename)
+    row = example_of(made[f"{place.entity.model.__name__}Create"])
+    if "$ref" not in (operation.body or {}):
+        return [row] if place.rule.endswith("/bulk") or "/import/" in place.rule else example_of(operation.body or {})
+    if place.route.method == "POST":
+        return row
+    changed = made[f"{place.entity.model.__name__}Replace"]["properties"]
+    return {name: value for name, value in row.items() if name in changed}
 
 
 def _error_name(operation: Operation, status: int, version: int) -> str:

@@ -87,6 +87,28 @@ def of_entity(entity: EntityType, rename: Rename) -> dict[str, Schema]:
     }
 
 
+def example_of(schema: Schema) -> Any:
+    """A small value that fits a schema of ours: required members only, the first of several possibilities."""
+    if "default" in schema or "const" in schema or "enum" in schema or "examples" in schema:
+        return schema.get("default", schema.get("const", (schema.get("enum") or schema.get("examples") or [None])[0]))
+    if "anyOf" in schema:
+        return example_of(schema["anyOf"][0])
+    match schema.get("type"):
+        case "object":
+            return {name: example_of(schema["properties"][name]) for name in schema.get("required", [])}
+        case "array":
+            return [example_of(schema["items"])] * schema.get("minItems", 0)
+        case "integer" | "number":
+            return schema.get("minimum", 1)
+        case "boolean":
+            return True
+    if schema.get("format") == "date-time":
+        return "2026-01-31T08:00:00Z"
+    if "@" in schema.get("pattern", ""):
+        return "ann@example.com"
+    return "Example text"[: schema.get("maxLength", 12)].ljust(schema.get("minLength", 1), ".")
+
+
 def _input(inputs: Schema, fields: list[str], required: set[str], rename: Rename, *, loose: bool = False) -> Schema:
     made = {field: _plain(inputs["properties"][field], default=not loose) for field in fields}
     if loose:  # null takes a value away

@@ -21,14 +21,14 @@ def messages(event: Event, work: Callable[[Mapping[str, Any], int], None]) -> Fa
     failures = []
     for record in event["Records"]:
         tries = int(record.get("attributes", {}).get("ApproximateReceiveCount", "1"))
+        request_id = None
         try:
-            work(from_json(record["body"]), tries)
+            message = from_json(record["body"])
+            request_id = _request_of(message)
+            work(message, tries)
         except Exception as error:
-            log.warning(
-                "message failed",
-                exc_info=True,
-                extra={"messageId": record["messageId"], "tries": tries, "kind": type(error).__name__},
-            )
+            told = {"messageId": record["messageId"], "tries": tries, "kind": type(error).__name__, "requestId": request_id}
+            log.warning("message failed", exc_info=True, extra=told)
             failures.append({"itemIdentifier": record["messageId"]})
     log.info("messages", extra={"received": len(event["Records"]), "failed": len(failures)})
     return {"batchItemFailures": failures}
@@ -43,11 +43,12 @@ def changes(event: Event, work: Callable[[Mapping[str, Any]], None], set_aside: 
         try:
             work(record)
         except Exception:
-            log.warning("change set aside", exc_info=True, extra={"eventId": record.get("eventID")})
+            told = {"eventId": record.get("eventID"), "requestId": _request_of(record)}
+            log.warning("change set aside", exc_info=True, extra=told)
             try:
                 set_aside(record)
             except Exception:
-                log.exception("change could not be set aside", extra={"eventId": record.get("eventID")})
+                log.exception("change could not be set aside", extra=told)
                 return {"batchItemFailures": [{"itemIdentifier": record["dynamodb"]["SequenceNumber"]}]}
     log.info("changes", extra={"received": len(event["Records"])})
     return {"batchItemFailures": []}
@@ -62,3 +63,12 @@ def objects(event: Event) -> Iterator[str]:
 def is_stream(event: Event) -> bool:
     """Whether the event comes from a DynamoDB stream (and not from a queue)."""
     return bool(event["Records"]) and event["Records"][0].get("eventSource") == "aws:dynamodb"
+
+
+def _request_of(message: Any) -> str | None:
+    """The id of the request that a message or a stream record comes from, where it says so."""
+    if not isinstance(message, dict):
+        return None
+    image = message.get("dynamodb", {}).get("NewImage", {})
+    found = message.get("requestId") or image.get("q", {}).get("S")
+    return found if isinstance(found, str) else None

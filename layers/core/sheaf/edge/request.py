@@ -13,8 +13,8 @@ from sheaf.base.bounds import BODY_BYTES, IDEMPOTENCY_KEY_CHARACTERS
 from sheaf.base.errors import BadRequest, InvalidParameter, SheafError, Unauthenticated
 from sheaf.edge import body, prefer
 from sheaf.edge.prefer import Preferences
-from sheaf.records.commit import Options
 from sheaf.records.once import Once, once
+from sheaf.records.options import Options
 
 _PATH = re.compile(r"(?:/api)?/v(?P<version>[12])(?:/(?P<tenant>tnt_[^/]*))?(?P<rest>/.*)?")
 _ETAG = re.compile(r'(?P<weak>W/)?"(?P<version>[^"]*)"|(?P<bare>\d+)')

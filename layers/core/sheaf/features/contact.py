@@ -6,8 +6,8 @@ from sheaf.base.errors import Unavailable
 from sheaf.entity import registry
 from sheaf.entity.body import object_of
 from sheaf.records import write
-from sheaf.records.commit import Options
 from sheaf.records.once import Once
+from sheaf.records.options import Options
 from sheaf.records.rows import Row
 from sheaf.store import keys, table
 

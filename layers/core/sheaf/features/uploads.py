@@ -13,8 +13,8 @@ from sheaf.entity.body import object_of
 from sheaf.entity.registry import files
 from sheaf.formats import magic
 from sheaf.records import read, write
-from sheaf.records.commit import Options
 from sheaf.records.once import Once
+from sheaf.records.options import Options
 from sheaf.records.rows import Row
 from sheaf.store import blobs, keys
 

@@ -3,7 +3,6 @@
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sheaf.access.caller import Caller
@@ -11,28 +10,11 @@ from sheaf.base.config import config
 from sheaf.base.errors import NotUnique, Unavailable
 from sheaf.entity.filters import index_value
 from sheaf.entity.registry import EntityType
-from sheaf.records.once import Once
+from sheaf.records.options import Options
 from sheaf.store import keys, table
 from sheaf.store.table import ConditionFailed, Contended, Write
 
 TRIES = 5  # of a write that meets another writer
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How a write is asked for.
-
-    `versions`: those that If-Match allows, None for any. `merge`: a stale version is fine where the changed fields do not
-    overlap. `dry`: find out, write nothing. `once`: the request's Idempotency-Key.
-    """
-
-    versions: frozenset[int] | None = None
-    merge: bool = False
-    dry: bool = False
-    once: Once | None = None
-
-
-PLAIN = Options()
 
 
 class RowMoved(Exception):

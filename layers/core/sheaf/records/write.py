@@ -14,7 +14,8 @@ from sheaf.base.errors import Conflict, NotFound, PreconditionFailed, Preconditi
 from sheaf.entity.hooks import Change, Verb
 from sheaf.entity.registry import EntityType
 from sheaf.records import events, relations, versions
-from sheaf.records.commit import PLAIN, TRIES, KeyTaken, Options, RowMoved, commit, marks
+from sheaf.records.commit import TRIES, KeyTaken, RowMoved, commit, marks
+from sheaf.records.options import PLAIN, Options
 from sheaf.records.rows import Row, Stamp, fields_of, from_item, in_trash, to_item
 from sheaf.store import keys, table
 from sheaf.store.table import Item, Write

@@ -5,6 +5,7 @@ from sheaf.describe.operations.rows import GONE, LIST, PART, ROW, ROWS, SHAPE
 from sheaf.describe.schemas import array, either, envelope, record, ref
 
 POST = ref("BlogPost")
+EXAMPLE = {"title": "Hello", "content": "The first post of this blog."}
 POST_IN = {"anyOf": [ref("PostCreate"), ref("PostReplace"), ref("PostPatch")]}
 POSTS = record(
     {
@@ -24,7 +25,14 @@ ROUTES: Operations = {
         "List posts", "posts", {200: either(POSTS, ROWS)}, query=(*LIST, "author"), error="BlogError"
     ),
     ("POST", "/v1/posts"): Operation(
-        "Write a post", "posts", {201: either(TOLD, ROW)}, body=ref("PostCreate"), write=True, errors=(409,), error="BlogError"
+        "Write a post",
+        "posts",
+        {201: either(TOLD, ROW)},
+        body=ref("PostCreate"),
+        example=EXAMPLE,
+        write=True,
+        errors=(409,),
+        error="BlogError",
     ),
     ("GET", "/v1/posts/<row_id>"): Operation(
         "Read a post",
@@ -40,6 +48,7 @@ ROUTES: Operations = {
         "posts",
         {200: either(TOLD, ROW), 204: None},
         body=POST_IN,
+        example=EXAMPLE,
         write=True,
         versioned=True,
         errors=(404, 409),
@@ -50,6 +59,7 @@ ROUTES: Operations = {
         "posts",
         {200: either(TOLD, ROW), 204: None},
         body=ref("PostPatch"),
+        example=EXAMPLE,
         write=True,
         versioned=True,
         errors=(404, 409),
@@ -76,6 +86,7 @@ ROUTES: Operations = {
         "posts",
         {200: either(TOLD, envelope(ref("Post"))), 204: None},
         body=POST_IN,
+        example=EXAMPLE,
         write=True,
         versioned=True,
         errors=(404, 409),

@@ -104,6 +104,7 @@ ROUTES: Operations = {
             )
         },
         body=FORM,
+        example={"name": "Ann", "email": "ann@example.com", "subject": "A question", "message": "How does it work?"},
         write=True,
         errors=(409, 429),
         error="ContactError",
