@@ -1,5 +1,6 @@
 """Defects that a review found, each with the scenario that showed it: none may come back."""
 
+import json
 from typing import Any
 
 import pytest
@@ -192,8 +193,6 @@ def test_expansion_has_a_bound_of_queries(api: Api, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("body", [{"and": [{}]}, {"not": {}}, {"or": [{"title": "x"}, {}]}, {"and": [{"and": [{}, {}]}]}])
 def test_empty_groups_are_refused(api: Api, body: Any) -> None:
-    import json
-
     assert api("GET", f"/v1/tasks?filter={json.dumps(body)}").status == 400
 
 
@@ -328,3 +327,20 @@ def test_a_declaration_that_would_mislead_is_refused(fields: dict[str, Any], rea
     model = type("Odd", (Entity,), {"__annotations__": hints, **made, "__module__": "odd"}, prefix="odd")
     with pytest.raises(DeclarationError, match=reason):
         entity_type(model, "odds")
+
+
+def test_no_answer_outgrows_lambda(sheaf: world.World, api: Api) -> None:
+    """Six megabytes, escaped: of history, of sums, of expanded rows."""
+    big = '"' * 10_000
+    path = f"/v1/tasks/{api('POST', '/v1/tasks', {'title': 'x', 'description': big}).data['id']}"
+    for number in range(110):
+        api("PATCH", path, {"description": f"{number}{big[:-4]}"})
+    for letter in range(60):
+        api("POST", "/v1/tasks", {"title": "x", "description": f"{letter}{big[:-2]}"})
+    sheaf.settle()
+    first = api("GET", f"{path}/history?limit=100")
+    assert len(json.dumps(first.text)) < 6_000_000 and first.json["meta"]["hasMore"]
+    rest = api("GET", f"{path}/history?limit=100&cursor={first.json['meta']['nextCursor']}")
+    assert [each["version"] for each in first.data + rest.data][:120] == list(range(111, 111 - len(first.data + rest.data), -1))
+    refused = api("GET", "/v1/tasks?aggregate=count&groupBy=description")
+    assert refused.status == 400 and "bytes" in refused.json["message"]

@@ -19,6 +19,10 @@ def test_every_body_has_an_example_that_fits(version: int) -> None:
             for content in operation.get("requestBody", {}).get("content", {}).values():
                 schema = {**content["schema"], "components": document["components"]}
                 validator = jsonschema_rs.validator_for(schema)
-                assert validator.is_valid(content["example"]), (path, content["example"], next(validator.iter_errors(content["example"])))
+                assert validator.is_valid(content["example"]), (
+                    path,
+                    content["example"],
+                    next(validator.iter_errors(content["example"])),
+                )
                 seen += 1
     assert seen > 40

@@ -30,6 +30,8 @@ SEARCH_WORDS = 50  # different words that are searchable of one row
 SEARCH_WORD_CHARACTERS = 40  # of a word; the rest is cut off
 SEARCH_MATCHES = 10_000  # words of the index that the longest word of a search may begin
 ORDER_CHARACTERS = 200  # of a text decide its place in an order; the most that a field with `sort=True` may hold
+HISTORY_BYTES = 4_000_000  # a page of a history ends early where its changes take more
+SUMS_BYTES = 1_000_000  # what the groups of one answer may take
 TRASH_DAYS = 30  # how long a deleted row can be restored
 IDEMPOTENCY_SECONDS = 24 * 3600  # how long an Idempotency-Key is remembered
 IDEMPOTENCY_KEY_CHARACTERS = 255  # of an Idempotency-Key

@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic_core import to_json
+
 from sheaf.access.caller import Caller
-from sheaf.base.bounds import GROUPS
+from sheaf.base.bounds import GROUPS, SUMS_BYTES
 from sheaf.base.clock import now_ms
 from sheaf.base.errors import InvalidParameter
 from sheaf.entity import kinds
 from sheaf.entity.query import Aggregate, Query
 from sheaf.records.page import total
 from sheaf.records.plan import Wanted, plan
+from sheaf.records.rows import escaped_size
 
 _BATCH = 500
 
@@ -43,7 +46,11 @@ def aggregate(caller: Caller, query: Query, *, strict: bool = False) -> list[dic
             each.add(document.get(each.asked.field) if each.asked.field else 1)
     ordered = sorted(groups, key=lambda values: [kinds.order(query.entity.kinds.get(name), value)
                                                  for name, value in zip(query.group_by, values, strict=True)])  # fmt: skip
-    return [_shown(query, values, groups[values]) for values in ordered]
+    sums = [_shown(query, values, groups[values]) for values in ordered]
+    if (size := escaped_size(to_json(sums).decode())) > SUMS_BYTES:
+        message = f"makes an answer of {size:,} bytes; {SUMS_BYTES:,} is the most"
+        raise InvalidParameter(f"aggregate {message}", fields={"aggregate": message})
+    return sums
 
 
 class _Sum:

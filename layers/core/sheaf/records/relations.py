@@ -13,7 +13,7 @@ from sheaf.entity import kinds, registry
 from sheaf.entity.filters import Group, Test
 from sheaf.entity.registry import EntityType
 from sheaf.records.plan import Wanted, plan
-from sheaf.records.rows import from_item
+from sheaf.records.rows import escaped_size, from_item
 from sheaf.records.sources import by_id
 
 _THREADS = 16  # of queries, one a row: waiting for the table dominates
@@ -136,7 +136,7 @@ def _admitted(rows: Iterable[Document], path: str, state: Expansion) -> list[Doc
 
     kept = []
     for row in rows:
-        size = len(to_json(row))
+        size = escaped_size(to_json(row).decode())
         if size > state.room:
             state.omitted[path] = state.omitted.get(path, 0) + 1
             continue

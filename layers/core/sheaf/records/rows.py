@@ -76,7 +76,7 @@ def to_item(
     text = to_json(document).decode()
     hidden = {name: value for name, value in fields.items() if name in entity.hidden}
     secret = to_json(hidden).decode() if hidden else None
-    if (size := _escaped_size(text) + len(secret or "")) > DOCUMENT_BYTES:
+    if (size := escaped_size(text) + len(secret or "")) > DOCUMENT_BYTES:
         raise TooLarge(f"The row is {size:,} bytes as escaped JSON; {DOCUMENT_BYTES:,} is the most")
     before = previous or {}
     return {
@@ -121,6 +121,7 @@ def _indexed(scope: Scope, entity: EntityType, document: Mapping[str, Any]) -> I
     return found
 
 
-def _escaped_size(text: str) -> int:
+def escaped_size(text: str) -> int:
+    """The bytes that JSON text takes in an answer."""
     # A Lambda answer is itself a JSON string: quotes and backslashes of the document are escaped once more.
     return len(text.encode()) + text.count('"') + text.count("\\")

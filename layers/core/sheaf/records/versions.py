@@ -4,8 +4,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic_core import to_json
+
 from sheaf.access.caller import Caller
 from sheaf.base import ids
+from sheaf.base.bounds import HISTORY_BYTES
 from sheaf.base.clock import iso
 from sheaf.base.config import config
 from sheaf.base.errors import NotFound
@@ -13,7 +16,7 @@ from sheaf.entity.names import SYSTEM_FIELDS
 from sheaf.entity.registry import EntityType
 from sheaf.records import events
 from sheaf.records.events import Event
-from sheaf.records.rows import fields_of
+from sheaf.records.rows import escaped_size, fields_of
 from sheaf.store import keys, table
 from sheaf.store.table import Item
 
@@ -38,13 +41,15 @@ def history(caller: Caller, entity: EntityType, row_id: str, limit: int, before:
     live, trash = keys.record(caller, entity.path, row_id), keys.trash(caller, entity.path, row_id)
     if not table.get_many(config().records_table, [live, trash]):
         raise NotFound(f"There is no {entity.word} {row_id[:80]!r}")
-    found: list[Event] = []
+    changes: list[dict[str, Any]] = []
+    size = 0
     for event in _newest(caller, row_id, before, limit + 1):
-        found.append(event)
-        if len(found) > limit:
-            break
-    more = len(found) > limit
-    return Versions([_shown(event) for event in found[:limit]], found[limit - 1].sequence if more else None)
+        shown = _shown(event)
+        size += escaped_size(to_json(shown).decode())
+        if changes and (len(changes) == limit or size > HISTORY_BYTES):
+            return Versions(changes, changes[-1]["version"])
+        changes.append(shown)
+    return Versions(changes, None)
 
 
 def at_version(caller: Caller, entity: EntityType, current: Item | None, row_id: str, version: int) -> dict[str, Any] | None:
