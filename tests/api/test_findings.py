@@ -319,7 +319,8 @@ def test_a_settled_upload_meets_a_faster_one_without_reading_events(
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [({"first_name": str, "firstName": str}, "camelCase"), ({"or": str}, "the server's"), ({"a": (str, field(sort=True))}, "max_length"),
-     ({"a": (str, field(hidden=True, search=True))}, "hides")],
+     ({"a": (str, field(hidden=True, search=True))}, "hides"), ({"a": (list[str], field(sort=True))}, "no single value"),
+     ({"a": (dict[str, int], field(index=True))}, "no single value")],
 )  # fmt: skip
 def test_a_declaration_that_would_mislead_is_refused(fields: dict[str, Any], reason: str) -> None:
     made = {name: kind[1] for name, kind in fields.items() if isinstance(kind, tuple)}

@@ -260,6 +260,9 @@ def _objection(made: EntityType) -> str:
     if len({camel(name) for name in fields}) < len(fields):
         return "has two fields with one name in camelCase"
     for mark, slots in (("index", INDEXES), ("sort", ORDERS)):
+        for name in made._marked(mark):
+            if kinds.kind_of(fields[name].annotation).name in ("list", "object"):
+                return f"has {mark}=True on {name!r}, which is no single value"
         if len(made._marked(mark)) > len(slots):
             return f"has {len(made._marked(mark))} fields with {mark}=True; {len(slots)} is the most"
     asked = {*made._marked("index"), *made._marked("sort"), *made.searched, *made.relations}
