@@ -200,8 +200,9 @@ def fill(sheaf: world.World, acme: world.Tenant) -> dict[str, list[str]]:
     return found
 
 
+@pytest.mark.no_cover  # measured elsewhere; tracing would double its time
 @pytest.mark.parametrize(
-    ("version", "paths"), [(1, "/(tasks|posts|videos|jobs|webhooks|uploads|health|hello|contact)"), (2, "/contacts")]
+    ("version", "paths"), [(1, "/(tasks|posts|jobs|webhooks|uploads|health|hello|contact$)"), (2, "/contacts")]
 )
 def test_answers_are_as_described(sheaf: world.World, acme: world.Tenant, version: int, paths: str) -> None:
     """Thousands of generated calls: no 5xx, no deviation from the document, no bad credential accepted. The soak asks for every path."""

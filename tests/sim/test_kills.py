@@ -54,6 +54,7 @@ def events_of(tenant: world.Tenant) -> int:
     return sum(item["pk"]["S"].startswith(f"{tenant.id}#change#") for item in items)
 
 
+@pytest.mark.no_cover  # measured elsewhere; tracing would double its time
 @pytest.mark.parametrize(("method", "path", "body", "headers"), REQUESTS, ids=[f"{case[0]} {case[1]}" for case in REQUESTS])
 def test_a_write_that_dies_at_any_call_has_one_effect_when_it_is_sent_again(
     method: str, path: str, body: Any, headers: dict[str, str]
