@@ -198,3 +198,14 @@ def test_every_route_for_every_role(sheaf: world.World, acme: world.Tenant, role
         else:
             assert (answer.status, answer.json["code"]) == (403, "permission_denied"), (method, path)
         assert sheaf.http(method, path, body).status == 401
+
+
+def test_a_clock_that_is_behind_joins_the_window_of_the_others(sheaf: world.World) -> None:
+    """Two functions whose clocks differ by a moment at the turn of a window: nobody is refused, and nobody gets more than the limit."""
+    free = sheaf.tenant("Slow", "free")
+    turn = (clock.now() // 60 + 2) * 60
+    statuses = []
+    for number in range(104):
+        with clock.using(lambda at=turn + (0.05 if number % 2 else -0.05): at):
+            statuses.append(sheaf.http("GET", "/v1/tasks", key=free.key).status)
+    assert statuses == [200] * 101 + [429] * 3, "one in the old window, a hundred in the new one"

@@ -54,8 +54,10 @@ def spend_address(key: Key, limit: int, *, cost: int = 1) -> Allowance:
 
 def _take(key: Key, limit: int, cost: int, alive: str, session: str | None) -> tuple[Item, Allowance]:
     proven = f"{alive} AND " if alive else ""
+    seen = 0
     for _ in range(3):  # a window that turns between the two writes sends us round again
-        window = now() // WINDOW_SECONDS
+        # Another function's clock may be a moment ahead: its window is the one that counts, and windows never go back.
+        window = max(now() // WINDOW_SECONDS, seen)
         known = {"active": "active" if alive else None, "session": session, "cost": cost, "window": window}
         same = {**known, "room": limit - cost}
         # The row of an address has no owner to keep it, so it expires; a principal's row never does.
@@ -68,8 +70,11 @@ def _take(key: Key, limit: int, cost: int, alive: str, session: str | None) -> t
             old = failure.old
         if alive and (old is None or old["st"] != "active" or (session and session not in old.get("ss", ()))):
             raise Unauthenticated("The credential is unknown, expired or revoked")
-        if old and old.get("w") == window:
+        seen = old.get("w", 0) if old else 0
+        if old and seen == window:
             raise _limited(limit, old)
+        if seen > window:
+            continue
         try:
             row = table.update(config().limits_table, key,
                                "SET #w = :window, #n = :cost" + (", #ttl = :ttl" if expiry else ""),
