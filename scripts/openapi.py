@@ -48,7 +48,7 @@ def documents() -> dict[Path, str]:
 
     pretend()
     routes = [
-        RouteFacts(method, "/" + "/".join(rule.segments), route.permission, route.profile is not None)
+        RouteFacts(method, "/" + "/".join(rule.segments), route.permission)
         for api in apis()
         for rule in api.rules()  # type: ignore[attr-defined]
         for method, route in rule.methods.items()

@@ -5,6 +5,7 @@ it is sent to the client as it stands.
 """
 
 from collections.abc import Mapping
+from typing import Self
 
 
 class SheafError(Exception):
@@ -52,6 +53,11 @@ class InvalidParameter(BadRequest):
 
     code = "invalid_parameter"
     title = "Invalid query parameters"
+
+    @classmethod
+    def naming(cls, wrong: Mapping[str, str]) -> Self:
+        """The error about these parameters, each with what is wrong."""
+        return cls("; ".join(f"{name}: {text}" for name, text in wrong.items())[:2_000], fields=wrong)
 
 
 class IndexRequired(BadRequest):
@@ -177,6 +183,12 @@ class ValidationFailed(SheafError):
     status = 422
     code = "validation_failed"
     title = "Validation failed"
+
+    @classmethod
+    def naming(cls, wrong: Mapping[str, str]) -> Self:
+        """The error about these fields; the message tells the first one."""
+        path, text = next(iter(wrong.items()))
+        return cls(f"{path}: {text}", fields=wrong)
 
 
 class KeyReused(SheafError):

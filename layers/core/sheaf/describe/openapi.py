@@ -62,7 +62,6 @@ class RouteFacts:
     method: str
     rule: str
     permission: str  # empty for a public one
-    profiled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +73,7 @@ class Place:
     entity: EntityType | None
     version: int
     rename: Callable[[str], str]
+    schemas: Mapping[str, Schema]
 
 
 def document(
@@ -96,12 +96,12 @@ def document(
                 continue
             _join(
                 paths.setdefault(_path(rule, version), {}),
-                {each.method.lower(): _operation(Place(each, rule, target, version, rename), operation)},
+                {each.method.lower(): _operation(Place(each, rule, target, version, rename, schemas), operation)},
             )
     return {
         "openapi": "3.1.0",
         "info": {"title": "Sheaf", "version": f"{version}.0.0", "description": _ABOUT.format(version=version)},
-        "servers": [{"url": ".." if version else "/", "description": "The API that serves this document"}],
+        "servers": [{"url": "..", "description": "The API that serves this document"}],
         "security": [{"bearer": []}],
         "paths": dict(sorted(paths.items())),
         "components": {
@@ -133,7 +133,7 @@ def _path(rule: str, version: int) -> str:
 
 def _operation(place: Place, operation: Operation) -> Document:
     route, rule, entity = place.route, place.rule, place.entity
-    fill = _filler(entity, operation)
+    fill = _filler(entity)
     made: Document = {
         "operationId": _identifier(route.method, rule),
         "summary": fill(operation.summary),
@@ -159,7 +159,7 @@ def _operation(place: Place, operation: Operation) -> Document:
     return made
 
 
-def _filler(entity: EntityType | None, operation: Operation) -> Callable[[Any], Any]:
+def _filler(entity: EntityType | None) -> Callable[[Any], Any]:
     """Puts an entity's names in the place of `{Entity}`, `{word}` and `{words}`."""
     names = (
         {"{Entity}": entity.model.__name__, "{words}": entity.path, "{word}": entity.word.replace("_", " ")}
@@ -239,14 +239,14 @@ def _example(place: Place, operation: Operation) -> Any:
     """A body that the route takes: of an entity the fields that must be there, one of them in a PATCH."""
     if place.entity is None:
         return example_of(operation.body or {})
-    made = of_entity(place.entity, place.rename)
-    row = example_of(made[f"{place.entity.model.__name__}Create"])
+    name = place.entity.model.__name__
+    row = example_of(place.schemas[f"{name}Create"])
     if "$ref" not in (operation.body or {}):
         return [row] if place.rule.endswith("/bulk") or "/import/" in place.rule else example_of(operation.body or {})
     if place.route.method == "POST":
         return row
-    changed = made[f"{place.entity.model.__name__}Replace"]["properties"]
-    return {name: value for name, value in row.items() if name in changed}
+    changed = place.schemas[f"{name}Replace"]["properties"]
+    return {field: value for field, value in row.items() if field in changed}
 
 
 def _error_name(operation: Operation, status: int, version: int) -> str:

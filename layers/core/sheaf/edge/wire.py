@@ -33,8 +33,7 @@ class Wire:
         if not self._in or not isinstance(value, dict):
             return value
         if wrong := {name: f"is called {self._out[name]} in this version" for name in value if self._out.get(name, name) != name}:
-            path, text = next(iter(wrong.items()))
-            raise ValidationFailed(f"{path}: {text}", fields=wrong)
+            raise ValidationFailed.naming(wrong)
         return self._declared(value)
 
     def bulk(self, value: Any) -> Any:

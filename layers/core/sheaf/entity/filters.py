@@ -288,7 +288,7 @@ def _bounded(condition: Group, wrong: dict[str, str]) -> Group:
     if not wrong and (count := _count(condition)) > FILTERS:
         wrong = {"filter": f"has {count} tests; {FILTERS} is the most"}
     if wrong:
-        raise InvalidParameter("; ".join(f"{name}: {text}" for name, text in wrong.items())[:2_000], fields=wrong)
+        raise InvalidParameter.naming(wrong)
     return condition
 
 

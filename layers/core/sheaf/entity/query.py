@@ -100,7 +100,7 @@ def parse(entity: EntityType, query: Mapping[str, str], *, lenient: bool = False
     except InvalidParameter as error:
         wrong |= error.fields
     if wrong:
-        raise InvalidParameter("; ".join(f"{name}: {text}" for name, text in wrong.items())[:2_000], fields=wrong)
+        raise InvalidParameter.naming(wrong)
     return found
 
 
@@ -120,7 +120,7 @@ def limit_of(query: Mapping[str, str]) -> int:
     except ValueError as error:
         wrong["limit"] = str(error)
     if wrong:
-        raise InvalidParameter("; ".join(f"{name}: {text}" for name, text in wrong.items())[:2_000], fields=wrong)
+        raise InvalidParameter.naming(wrong)
     return found
 
 

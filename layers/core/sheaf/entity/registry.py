@@ -191,8 +191,7 @@ class EntityType:
             accepted(self.model, {name: value for name, value in fields.items() if name not in wrong}, change)
         except ValidationFailed as error:
             wrong = {**wrong, **{name: text for name, text in error.fields.items() if name not in self.given}}
-        path, text = next(iter(wrong.items()))
-        raise ValidationFailed(f"{path}: {text}", fields=wrong)
+        raise ValidationFailed.naming(wrong)
 
 
 _known: dict[str, EntityType] = {}

@@ -60,8 +60,7 @@ def candidates(caller: Caller, entity: EntityType, condition: Group, after: str,
 
     It has no scan budget: jobs use it, which read a whole table step by step.
     """
-    chosen = plan(caller, entity, Wanted(condition, NEWEST_FIRST))
-    return chosen.unbounded(after, batch)
+    return plan(caller, entity, Wanted(condition, NEWEST_FIRST)).rows(after, batch, bounded=False)
 
 
 def total(chosen: Plan) -> int:

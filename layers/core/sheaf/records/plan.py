@@ -42,18 +42,16 @@ class Plan:
     exact: bool  # the source yields nothing that does not match
     served: bool  # by an index or a key, so that the cost follows the answer and not the table
 
-    def rows(self, after: str, batch: int) -> Candidates:
-        """Every candidate's position with its row, None where it does not match; raises IndexRequired over the budget."""
+    def rows(self, after: str, batch: int, *, bounded: bool = True) -> Candidates:
+        """Every candidate's position with its row, None where it does not match.
+
+        Raises IndexRequired over the scan budget; a job, which reads step by step, goes without one (`bounded=False`).
+        """
         read = size = 0
         for position, row in self.source.rows(after, batch):
             read, size = read + 1, size + (len(row.text) if row else 0)
-            if read > SCANNED_ROWS or size > SCANNED_BYTES:
+            if bounded and (read > SCANNED_ROWS or size > SCANNED_BYTES):
                 raise self.refusal(f"it reads more than {SCANNED_ROWS:,} rows or {SCANNED_BYTES >> 20} MiB")
-            yield position, row if row is not None and self._matches(row) else None
-
-    def unbounded(self, after: str, batch: int) -> Candidates:
-        """`rows` for a job, which has no budget."""
-        for position, row in self.source.rows(after, batch):
             yield position, row if row is not None and self._matches(row) else None
 
     def refusal(self, reason: str) -> IndexRequired:

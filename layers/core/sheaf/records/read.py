@@ -9,16 +9,27 @@ from sheaf.base.errors import NotFound
 from sheaf.entity.registry import EntityType
 from sheaf.records.rows import Row, from_item
 from sheaf.store import keys, table
+from sheaf.store.table import Item
 
 
 def one(caller: Caller, entity: EntityType, row_id: str) -> Row:
     """The row with this id; raises NotFound."""
-    item = None
+    return from_item(item(caller, entity, row_id))
+
+
+def item(caller: Caller, entity: EntityType, row_id: str) -> Item:
+    """The item of a live row, with what stands beside its document; raises NotFound."""
+    found = None
     if ids.is_id(row_id, entity.prefix):
-        item = table.get(config().records_table, keys.record(caller, entity.path, row_id))
-    if item is None:
-        raise NotFound(f"There is no {entity.word} {row_id[:80]!r}")
-    return from_item(item)
+        found = table.get(config().records_table, keys.record(caller, entity.path, row_id))
+    if found is None:
+        raise missing(entity, row_id)
+    return found
+
+
+def missing(entity: EntityType, row_id: str) -> NotFound:
+    """The error that says there is no such row."""
+    return NotFound(f"There is no {entity.word} {row_id[:80]!r}")
 
 
 def ever_written(caller: Caller, entity: EntityType, row_ids: Sequence[str]) -> set[str]:

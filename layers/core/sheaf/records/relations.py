@@ -39,8 +39,7 @@ def check(caller: Caller, entity: EntityType, fields: Mapping[str, Any], before:
         if missing := [each for each in wanted if each not in there]:
             wrong[name] = f"there is no {target.word} {missing[0][:80]!r}"
     if wrong:
-        path, text = next(iter(wrong.items()))
-        raise ValidationFailed(f"{path}: {text}", fields=wrong)
+        raise ValidationFailed.naming(wrong)
 
 
 @dataclass(slots=True)

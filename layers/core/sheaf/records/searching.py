@@ -4,6 +4,8 @@ An entry is only a hint: the row it names is read and checked. So a late, double
 long as no entry is missing: a word is taken away only by a change that is newer than the one that brought it.
 """
 
+from typing import Literal
+
 from sheaf.base.bounds import SEARCH_MATCHES
 from sheaf.base.config import config
 from sheaf.base.errors import IndexRequired
@@ -19,9 +21,12 @@ _THREADS = 8
 
 def keep(entity: EntityType, event: Event) -> None:
     """Follow a change: bring the new words of its row, take the old ones away."""
+    if not entity.searched:
+        return
     gone = event.verb == "deleted"
     before = set(words.of_row(entity, event.document_before or {})) if event.verb != "restored" else set()
     after = set() if gone else set(words.of_row(entity, event.document))
+    work: list[tuple[str, Literal["put", "delete"], str]]
     work = [(word, "delete", "attribute_not_exists(#v) OR #v <= :version") for word in before - after]
     work += [(word, "put", "attribute_not_exists(#v) OR #v < :version") for word in after - before]
     if not work:
@@ -46,10 +51,10 @@ def ids_of(scope: Scope, entity: EntityType, terms: tuple[str, ...]) -> set[str]
     return found
 
 
-def _write(event: Event, word: str, kind: str, condition: str) -> None:
+def _write(event: Event, word: str, kind: Literal["put", "delete"], condition: str) -> None:
     key, values = keys.word(event, event.path, word, event.row), {"version": event.sequence}
     item = {"v": event.sequence} if kind == "put" else {}
-    write = Write(config().events_table, "put" if kind == "put" else "delete", key, item=item, condition=condition, values=values)
+    write = Write(config().events_table, kind, key, item=item, condition=condition, values=values)
     try:
         table.commit([write])
     except ConditionFailed:

@@ -11,11 +11,11 @@ from sheaf.base import ids
 from sheaf.base.bounds import HISTORY_BYTES
 from sheaf.base.clock import iso
 from sheaf.base.config import config
-from sheaf.base.errors import NotFound
 from sheaf.entity.names import SYSTEM_FIELDS
 from sheaf.entity.registry import EntityType
 from sheaf.records import events
 from sheaf.records.events import Event
+from sheaf.records.read import missing
 from sheaf.records.rows import escaped_size, fields_of
 from sheaf.store import keys, table
 from sheaf.store.table import Item
@@ -37,10 +37,10 @@ def history(caller: Caller, entity: EntityType, row_id: str, limit: int, before:
     A row that was deleted has its history as long as it can be restored. The newest change comes a moment after its write.
     """
     if not ids.is_id(row_id, entity.prefix):
-        raise NotFound(f"There is no {entity.word} {row_id[:80]!r}")
+        raise missing(entity, row_id)
     live, trash = keys.record(caller, entity.path, row_id), keys.trash(caller, entity.path, row_id)
     if not table.get_many(config().records_table, [live, trash]):
-        raise NotFound(f"There is no {entity.word} {row_id[:80]!r}")
+        raise missing(entity, row_id)
     changes: list[dict[str, Any]] = []
     size = 0
     for event in _newest(caller, row_id, before, limit + 1):

@@ -13,7 +13,7 @@ from sheaf.base.config import config
 from sheaf.base.errors import Conflict, NotFound, PreconditionFailed, PreconditionRequired, Unavailable
 from sheaf.entity.hooks import Change, Verb
 from sheaf.entity.registry import EntityType
-from sheaf.records import events, relations, versions
+from sheaf.records import events, read, relations, versions
 from sheaf.records.commit import TRIES, KeyTaken, RowMoved, commit, marks
 from sheaf.records.options import PLAIN, Options
 from sheaf.records.rows import Row, Stamp, fields_of, from_item, in_trash, to_item
@@ -90,9 +90,8 @@ def delete(caller: Caller, entity: EntityType, row_id: str, options: Options = P
 
 def _delete(caller: Caller, entity: EntityType, row_id: str, options: Options) -> Row:
     for _ in range(TRIES):
-        old = _current(caller, entity, row_id, options)
+        old, fields = _current(caller, entity, row_id, options)
         _require_version(entity, old, options)
-        fields = fields_of(old)
         item = to_item(caller, entity, _own(entity, fields), row_id=row_id, version=old["v"] + 1, at_ms=now_ms(), previous=old)
         gone = in_trash(entity, item, now() + TRASH_DAYS * 86_400)
         writes = [
@@ -121,10 +120,11 @@ def _restore(caller: Caller, entity: EntityType, row_id: str, options: Options) 
     old = found.get(trash)
     if old is None or old["ttl"] < now():
         raise NotFound(f"There is no deleted {entity.word} {row_id[:80]!r}")
-    roles.require_owner(caller, entity.model.owner, fields_of(old), "restore")
+    known = fields_of(old)
+    roles.require_owner(caller, entity.model.owner, known, "restore")
     _demand_version(caller, entity, old, options)
     _require_version(entity, old, options)
-    fields = _own(entity, fields_of(old))
+    fields = _own(entity, known)
     item = to_item(caller, entity, fields, row_id=row_id, version=old["v"] + 1, at_ms=now_ms(), previous=old)
     writes = [
         Write(config().records_table, "delete", trash, condition=_SAME, values={"version": old["v"]}),
@@ -156,10 +156,9 @@ def _edit(caller: Caller, entity: EntityType, row_id: str, options: Options, edi
 
 def _edit_row(caller: Caller, entity: EntityType, row_id: str, options: Options, edit: Edit) -> Row:
     for _ in range(TRIES):
-        old = _current(caller, entity, row_id, options)
+        old, before = _current(caller, entity, row_id, options)
         at_ms = now_ms()
-        before = fields_of(old)
-        fields = _edited(caller, entity, old, options, partial(_applied, caller, edit, at_ms))
+        fields = _edited(caller, entity, old, options, partial(_applied, caller, edit, at_ms), current=before)
         relations.check(caller, entity, fields, before)
         item = to_item(caller, entity, fields, row_id=row_id, version=old["v"] + 1, at_ms=at_ms, previous=old)
         write = Write(config().records_table, "put", keys.record(caller, entity.path, row_id), item=item,
@@ -177,9 +176,9 @@ def _applied(caller: Caller, edit: Edit, at_ms: int, base: Fields) -> Fields:
     return edit(base, _change(caller, "updated", at_ms, base))
 
 
-def _edited(caller: Caller, entity: EntityType, old: Item, options: Options, edit: Callable[[Fields], Fields]) -> Fields:
+def _edited(caller: Caller, entity: EntityType, old: Item, options: Options, edit: Callable[[Fields], Fields], *,
+            current: Fields) -> Fields:  # fmt: skip
     """The edited fields on top of what is there; raises PreconditionFailed where If-Match does not allow it."""
-    current = fields_of(old)
     if options.versions is None or old["v"] in options.versions:
         return edit(current)
     # A worker knows what to do about a stale version; only a client is told the whole story.
@@ -197,15 +196,13 @@ def _edited(caller: Caller, entity: EntityType, old: Item, options: Options, edi
     return entity.overlaid(current, mine, _change(caller, "updated", now_ms(), current))
 
 
-def _current(caller: Caller, entity: EntityType, row_id: str, options: Options) -> Item:
-    old = None
-    if ids.is_id(row_id, entity.prefix):
-        old = table.get(config().records_table, keys.record(caller, entity.path, row_id))
-    if old is None:
-        raise NotFound(f"There is no {entity.word} {row_id[:80]!r}")
-    roles.require_owner(caller, entity.model.owner, fields_of(old), "edit")
+def _current(caller: Caller, entity: EntityType, row_id: str, options: Options) -> tuple[Item, Fields]:
+    """The row that is to be changed, and its fields; raises what forbids the change."""
+    old = read.item(caller, entity, row_id)
+    fields = fields_of(old)
+    roles.require_owner(caller, entity.model.owner, fields, "edit")
     _demand_version(caller, entity, old, options)
-    return old
+    return old, fields
 
 
 def _demand_version(caller: Caller, entity: EntityType, old: Item, options: Options) -> None:
