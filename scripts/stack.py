@@ -182,6 +182,7 @@ def deploy(stack: Stack) -> dict[str, str]:
         "WebhookLoopback=true",
         "WebhookRetrySeconds=1,2,4",
         "CorsOrigins=http://localhost:3000",
+        "AppUrl=http://localhost:3000",
     )
     call(environment, sam, "deploy", "--config-env", "local", "--config-file", ROOT / "samconfig.toml",
          "--template-file", build / "template.yaml", "--parameter-overrides", " ".join(overrides))  # fmt: skip

@@ -11,12 +11,14 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from sheaf.access import accounts
-from sheaf.access.caller import Caller, Role
+from sheaf.access import passwords, tenants
+from sheaf.access.caller import Caller
 from sheaf.access.limits import PER_WINDOW, Tier
+from sheaf.base import ids
 from sheaf.base.config import config
-from sheaf.entity.registry import find
-from sheaf.records import write
+from sheaf.entity.names import Role
+from sheaf.features.accounts import api_keys, people
+from sheaf.features.accounts.api_keys import Terms
 from sheaf.store import keys, table
 
 DEMO: tuple[tuple[str, Tier], ...] = (("Acme", "enterprise"), ("Globex", "pro"), ("Initech", "free"))
@@ -24,22 +26,22 @@ DEMO: tuple[tuple[str, Tier], ...] = (("Acme", "enterprise"), ("Globex", "pro"),
 
 def make(name: str, tier: Tier, domain: str) -> dict[str, Any]:
     """One tenant with an API key, an admin and a member; the secrets are shown here and nowhere else."""
-    setup = accounts.create_tenant(name, tier)
+    setup = tenants.create(name, tier)
     return {
         "id": setup.tenant,
         "name": name,
         "tier": tier,
-        "api_key": accounts.create_api_key(setup, "admin"),
+        "api_key": api_keys.create(setup, Terms("first key", "admin"))[1],
         "admin": person(setup, f"admin@{domain}", f"{name} Admin", "admin"),
         "member": person(setup, f"member@{domain}", f"{name} Member", "user"),
     }
 
 
 def person(setup: Caller, email: str, name: str, role: Role) -> dict[str, str]:
-    """One user: the profile row and its credentials."""
+    """One user: the profile and its credentials."""
     password = secrets.token_urlsafe(12)
-    row = write.create(setup, find("users"), {"name": name, "email": email, "role": role})
-    accounts.create_account(setup, row.id, name=name, email=email, password=password, role=role)
+    fields = {"name": name, "email": email, "role": role, "emailVerified": True}
+    people.create(setup, ids.new("usr"), fields, passwords.hashed(password))
     return {"email": email, "password": password}
 
 

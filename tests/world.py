@@ -8,9 +8,11 @@ import base64
 import importlib.util
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from types import ModuleType, SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
@@ -20,13 +22,14 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.ses.models import ses_backends
 
 import template
-from sheaf.access import accounts, guard
-from sheaf.access.caller import Caller, Role
+from sheaf.access import limits, passwords, tenants
+from sheaf.access.caller import Caller
 from sheaf.access.limits import Tier
 from sheaf.base.config import config
 from sheaf.base.ids import new
-from sheaf.entity.registry import find
-from sheaf.records import write
+from sheaf.entity.names import Role
+from sheaf.features.accounts import api_keys, people
+from sheaf.features.accounts.api_keys import Terms
 from sheaf.store import aws, keys, secrets, table
 
 QUEUES = ("JobsQueue", "DeliveriesQueue", "MailsQueue", "ChangesAsideQueue", "DeliveriesDeadQueue")
@@ -51,6 +54,10 @@ ENVIRONMENT = {
     "SHEAF_DOCS_URL": "docs/errors.md",
     "SHEAF_MAIL_FROM": "no-reply@example.com",
     "SHEAF_MAIL_OPERATOR": "operator@example.com",
+    "SHEAF_APP_URL": "https://app.example.com",
+    "SHEAF_REGISTRATION": "open",
+    "SHEAF_PASSWORD_LEAST": "12",
+    "SHEAF_TENANT_ROLE_ARN": "none",
     "SHEAF_CORS_ORIGINS": "https://app.example.com,https://admin.example.com",
     "SHEAF_V1_DEPRECATED": "2027-01-01",
     "SHEAF_V1_SUNSET": "2028-01-01",
@@ -119,8 +126,8 @@ class World:
         aws.client("secretsmanager").create_secret(Name="signing", SecretString=json.dumps({"kid": "1", "key": "k" * 64}))
 
     def tenant(self, name: str = "Acme", tier: Tier = "enterprise", role: Role = "admin") -> Tenant:
-        setup = accounts.create_tenant(name, tier)
-        return Tenant(setup.tenant, accounts.create_api_key(setup, role), setup)
+        setup = tenants.create(name, tier)
+        return Tenant(setup.tenant, _key(setup, role), setup)
 
     def open_site(self, tenant: Tenant) -> None:
         """Let a tenant own the public forms."""
@@ -130,13 +137,23 @@ class World:
         """What SES has been given."""
         return list(ses_backends["123456789012"]["us-east-1"].sent_messages)
 
-    def key(self, tenant: Tenant, role: Role) -> str:
-        return accounts.create_api_key(tenant.setup, role)
+    def key(self, tenant: Tenant, role: Role, *scopes: str) -> str:
+        return _key(tenant.setup, role, *scopes)
 
     def user(self, tenant: Tenant, email: str, role: Role = "user", password: str = "correct horse battery") -> str:
-        row = write.create(tenant.setup, find("users"), {"name": "Ann", "email": email, "role": role})
-        accounts.create_account(tenant.setup, row.id, name="Ann", email=email, password=password, role=role)
-        return row.id
+        fields = {"name": "Ann", "email": email, "role": role, "emailVerified": True}
+        return people.create(tenant.setup, new("usr"), fields, _hashed(password)).id
+
+    def token(self, email: str, password: str = "correct horse battery", **more: Any) -> str:
+        answer = self.http("POST", "/v1/auth/login", {"email": email, "password": password}, **more)
+        assert answer.status == 200, answer.text
+        return str(answer.data["token"])
+
+    def mail_token(self, to: str = "") -> str:
+        """The token in the newest mail (to an address)."""
+        self.settle()
+        texts = [mail.body for mail in self.mails() if to in mail.destinations.get("ToAddresses", [to])]
+        return str(re.findall(r"token=(\S+)", texts[-1])[-1])
 
     def http(
         self,
@@ -255,6 +272,17 @@ class World:
         )
 
 
+@cache
+def _hashed(password: str) -> str:
+    return passwords.hashed(password)
+
+
+def _key(setup: Caller, role: Role, *scopes: str) -> str:
+    secret = api_keys.create(setup, Terms("test", role, frozenset(scopes) or None))[1]
+    assert secret is not None
+    return secret
+
+
 @contextmanager
 def a_world() -> Iterator[World]:
     """A fresh world; whatever the process kept of an earlier one is forgotten."""
@@ -265,7 +293,8 @@ def a_world() -> Iterator[World]:
         aws._session.cache_clear,
         secrets.signing_secret.cache_clear,
         config.cache_clear,
-        guard._tenants.clear,
+        tenants.forget,
+        limits.forget_blocks,
     ):
         forget()
     with mock_aws():

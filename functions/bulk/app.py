@@ -13,8 +13,8 @@ from sheaf.store.table import Item
 api = Api()
 
 
-@api.post("/v1/<entity>/bulk", permission="bulk:write", writes="rows")
-@api.post("/v1/import/<entity>", permission="bulk:write", writes="rows")
+@api.post("/v1/<entity>/bulk", permission="<entity>:bulk", cost=5, writes="rows")
+@api.post("/v1/import/<entity>", permission="<entity>:bulk", cost=5, writes="rows")
 def bulk_rows(request: Request, entity: str) -> Reply:
     found = registry.find(entity)
     wire = Wire(request, found)
@@ -25,7 +25,7 @@ def bulk_rows(request: Request, entity: str) -> Reply:
     return _accepted(request, bulk.accept(request.caller, found, asked, request.once()))
 
 
-@api.post("/v1/<entity>/export", permission="exports:create")
+@api.post("/v1/<entity>/export", permission="<entity>:export", cost=5)
 def export_rows(request: Request, entity: str) -> Reply:
     found = registry.find(entity)
     return _accepted(request, export.accept(request.caller, found, Wire(request, found).export(request.json()), request.once()))

@@ -8,6 +8,7 @@ from sheaf.edge import consume
 from sheaf.edge.start import start
 from sheaf.entity import registry
 from sheaf.features import mails
+from sheaf.features.accounts import invitations, letters
 from sheaf.features.webhooks import deliveries
 from sheaf.jobs import runner
 from sheaf.records import events, searching
@@ -33,6 +34,10 @@ def _change(record: Mapping[str, Any]) -> None:
     if keys.is_job(new["pk"]):
         if old is None:
             runner.start(worker(keys.tenant_of(new["pk"]), "on_change", new["q"]), new)
+    elif keys.is_letter(new["pk"], new["sk"]) and old is None:
+        queues.send(settings.mails_queue_url, [letters.message(new)])
+    elif keys.is_invitation(new["pk"]) and old is None:
+        queues.send(settings.mails_queue_url, [invitations.message(new)])
     elif settings.records_table in record["eventSourceARN"] and (event := events.from_images(new, old)):
         _follow(event)
 

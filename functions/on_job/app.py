@@ -6,13 +6,15 @@ from typing import Any
 from sheaf.access.caller import worker
 from sheaf.edge import consume
 from sheaf.edge.start import start
+from sheaf.features.accounts.members import UsersWork
+from sheaf.features.accounts.tenants import ResetWork
 from sheaf.features.bulk import BulkWork
 from sheaf.features.export import ExportWork
 from sheaf.jobs import machine, runner
 from sheaf.jobs.chunks import Busy
 
 start()
-WORK: Mapping[str, runner.Work] = {"bulk": BulkWork(), "export": ExportWork()}
+WORK: Mapping[str, runner.Work] = {"bulk": BulkWork(), "export": ExportWork(), "reset": ResetWork(), "users": UsersWork()}
 LAST_TRY = 5  # one below the queue's maxReceiveCount, so that a job whose worker is killed each time is ended too
 
 

@@ -1,4 +1,4 @@
-"""The sender of mails: one a message."""
+"""The sender of mails: one a message. What letters and invitations say is found out here."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,6 +7,7 @@ from sheaf.access.caller import worker
 from sheaf.edge import consume
 from sheaf.edge.start import start
 from sheaf.features import mails
+from sheaf.features.accounts import invitations, letters
 
 start()
 
@@ -17,4 +18,11 @@ def handler(event: dict[str, Any], context: Any) -> consume.Failures:
 
 
 def _send(message: Mapping[str, Any], _: int) -> None:
-    mails.send(worker(message["tenant"], "on_mail", message["id"]), message)
+    scope = worker(message["tenant"], "on_mail", message["id"])
+    mail: Mapping[str, Any] | None = message
+    if "letter" in message:
+        mail = letters.compose(message)
+    elif "invitation" in message:
+        mail = invitations.compose(scope, message["invitation"])
+    if mail is not None:
+        mails.send(scope, mail)

@@ -35,6 +35,7 @@ from sheaf.records.sources import by_id
 _SHOWN = ("id", "title", "content", "excerpt", "author", "tags", "publishedAt", "createdAt", "updatedAt", "status")
 _PARAMETERS = {"page": "Page must be a positive integer", "limit": "Limit must be between 1 and 100"}
 _CANONICAL = ("cursor", "fields", "expand", "aggregate", "groupBy")  # parameters that this shape has no place for
+_ACTIONS = {"GET": "read", "POST": "create", "DELETE": "delete"}
 _VERBS = {"GET": "access", "HEAD": "access", "PUT": "edit", "PATCH": "edit", "DELETE": "delete"}
 
 
@@ -58,7 +59,7 @@ class Blog:
             return 400, {"error": f"Invalid {named[0]} parameter", "message": _PARAMETERS[named[0]]}
         if error.status == 500:
             return 500, {"error": "Internal server error", "message": "Something went wrong. Please try again later."}
-        return error.status, {"error": error.title, "message": error.message, **error.extra}
+        return error.status, {"error": error.title, "message": error.message, **error.extra, **shapes.limited(error)}
 
 
 BLOG = Blog()
@@ -73,7 +74,7 @@ def register(api: Api) -> None:
         ("GET", "/v1/users/<user_id>/posts/<row_id>", _get_own), ("PUT", "/v1/users/<user_id>/posts/<row_id>", _update_own),
         ("DELETE", "/v1/users/<user_id>/posts/<row_id>", _delete_own),
     ):  # fmt: skip
-        permission: roles.Permission = "records:read" if method == "GET" else "records:write"
+        permission = f"posts:{_ACTIONS.get(method, 'update')}"
         writes: Writes = "" if method == "GET" else "row"
         api.route(method, rule, permission=permission, profile=BLOG, writes=writes)(endpoint)  # type: ignore[arg-type]  # one of five
 

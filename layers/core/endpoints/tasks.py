@@ -11,7 +11,7 @@ from sheaf.records import write
 def register(api: Api) -> None:
     """Add the endpoint."""
 
-    @api.post("/v1/tasks/<row_id>/complete", permission="records:write", writes="row")
+    @api.post("/v1/tasks/<row_id>/complete", permission="tasks:update", writes="row")
     def complete(request: Request, row_id: str) -> Reply:
         tasks = registry.find("tasks")
         return as_row(request, tasks, write.patch(request.caller, tasks, row_id, {"status": "completed"}, request.options()))

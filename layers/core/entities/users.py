@@ -2,12 +2,13 @@
 
 from typing import Literal
 
-from sheaf import Email, Entity, field
+from sheaf import Email, Entity, Trimmed, field
 
 
 class User(Entity, prefix="usr", writable=False):
-    name: str = field(min_length=2, max_length=50, search=True, sort=True, personal=True)
+    name: Trimmed = field(min_length=2, max_length=50, search=True, sort=True, personal=True)
     email: Email = field(index=True, unique=True, search=True, personal=True)
     role: Literal["user", "moderator", "admin"] = field("user", index=True)
-    status: Literal["active", "suspended", "pending"] = field("active", index=True)
+    status: Literal["active", "suspended", "banned", "pending"] = field("active", index=True)
+    emailVerified: bool = False
     avatar: str | None = field(None, max_length=2_000, pattern=r"^https://", personal=True)

@@ -6,7 +6,7 @@ Only `access` makes one from a credential, and only the consumers make one from 
 from dataclasses import dataclass
 from typing import Literal
 
-Role = Literal["user", "moderator", "admin"]
+from sheaf.entity.names import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,8 @@ class Caller:
     role: Role
     request_id: str
     kind: Literal["user", "key", "worker"] = "user"
+    session: str | None = None  # of a user
+    scopes: frozenset[str] | None = None  # of an API key that may do less than its role; None for no such bound
 
 
 def worker(tenant: str, name: str, request_id: str) -> Caller:

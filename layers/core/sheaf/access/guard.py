@@ -1,73 +1,96 @@
-"""From a request's headers to its caller: which credential, which tenant, how much is left."""
+"""From a request's credential to its caller: whose it is, which tenant, from where, how much is left."""
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sheaf.access import tokens
+from sheaf.access import networks, roles, tenants, tickets, tokens
 from sheaf.access.caller import Caller
-from sheaf.access.limits import PER_WINDOW, Allowance, spend
-from sheaf.base import ids
-from sheaf.base.config import config
-from sheaf.base.errors import TenantDisabled, TenantMismatch, Unauthenticated
-from sheaf.store import keys, table
+from sheaf.access.limits import PER_WINDOW, Allowance, spend, spend_quota
+from sheaf.base.errors import AddressDenied, TenantDisabled, TenantMismatch, Unauthenticated
+from sheaf.entity.names import Least
+from sheaf.store import keys
 from sheaf.store.table import Item
 
-_TENANT_SECONDS = 1.0  # how long a tenant's tier and state may be believed
-_tenants: dict[str, tuple[float, Item]] = {}
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a request brings: one of the three counts, the header before the ticket before the cookie."""
+
+    authorization: str | None = None
+    ticket: str | None = None
+    cookie: str | None = None
+    address: str = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A proven caller, its principal's name in the table, its tenant's row and what is left."""
+
+    caller: Caller
+    principal: str
+    tenant: Item
+    left: Allowance
 
 
 @dataclass(frozen=True, slots=True)
 class _Unproven:
-    """A tenant that a credential names, before anything is proven."""
+    """A principal that a credential names, before anything is proven."""
 
     tenant: str
-
-
-def authenticate(
-    authorization: str | None, named: Iterable[str | None], request_id: str, cost: int = 1
-) -> tuple[Caller, Allowance]:
-    """The caller behind an `Authorization` header, its window charged with `cost`.
-
-    Raises Unauthenticated, RateLimited, TenantDisabled, or TenantMismatch where the request has `named` another tenant.
-    """
-    credential = _bearer(authorization)
+    principal: str
     session: str | None = None
-    if credential.startswith("sk_"):
-        scope = _Unproven(tokens.tenant_of_key(credential))
-        principal = tokens.key_id(credential)
-    else:
-        claims = tokens.read(credential)
-        scope, principal, session = _Unproven(claims.tenant), claims.user, claims.session
-    tenant = _tenant(scope)
+
+
+def authenticate(given: Credentials, named: Iterable[str | None], request_id: str, cost: int = 1) -> Proof:
+    """The caller behind the credentials, its window and its tenant's charged with `cost`.
+
+    Raises Unauthenticated, RateLimited, TenantDisabled, AddressDenied, or TenantMismatch where the request has `named`
+    another tenant.
+    """
+    scope = _named_by(given)
+    tenant = tenants.believed(scope)
     limit = PER_WINDOW[tenant["tier"]] if tenant else 0
-    row, left = spend(keys.principal(scope, principal), limit, session=session, cost=cost)
+    row, left = spend(keys.principal(scope, scope.principal), limit, session=scope.session, cost=cost)
     if tenant is None or tenant["st"] != "active":
         raise TenantDisabled("This tenant is disabled")
     if any(each is not None and each != scope.tenant for each in named):
         raise TenantMismatch("The request names another tenant than its credential")
-    name = principal if session else principal[:16]  # a key is named by the head of its digest in logs and events
-    return Caller(scope.tenant, name, row["role"], request_id, "user" if session else "key"), left
+    if "ips" in row and not networks.holds(row["ips"], given.address):
+        raise AddressDenied("This API key may not be used from this address")
+    spend_quota(scope, tenant["tier"], cost)
+    scopes = frozenset(row["sc"]) if "sc" in row else None
+    caller = Caller(scope.tenant, row.get("id", scope.principal), row["role"], request_id,
+                    "user" if scope.session else "key", scope.session, scopes)  # fmt: skip
+    return Proof(caller, scope.principal, tenant, left)
 
 
-def _bearer(authorization: str | None) -> str:
-    if not authorization:
-        raise Unauthenticated("No authentication token provided")
+def require(proof: Proof, permission: str, least: Least, address: str) -> None:
+    """Raise PermissionDenied unless the caller may, AddressDenied where admins may do it only from elsewhere."""
+    roles.require(proof.caller, permission, least)
+    if roles.is_for_admins(least) and "ips" in proof.tenant and not networks.holds(proof.tenant["ips"], address):
+        raise AddressDenied("Admins of this tenant may do this only from the addresses that it names")
+
+
+def _named_by(given: Credentials) -> _Unproven:
+    if given.authorization:
+        credential = _bearer(given.authorization)
+        if credential.startswith("sk_"):
+            return _Unproven(tokens.tenant_of_key(credential), tokens.principal_of_key(credential))
+        return _of(tokens.read(credential))
+    if given.ticket:
+        found = tickets.redeem(given.ticket)
+        return _Unproven(found.tenant, found.principal, found.session)
+    if given.cookie:
+        return _of(tokens.read(given.cookie, "session+jwt"))
+    raise Unauthenticated("No authentication token provided")
+
+
+def _of(claims: tokens.Claims) -> _Unproven:
+    return _Unproven(claims.tenant, claims.user, claims.session)
+
+
+def _bearer(authorization: str) -> str:
     scheme, _, credential = authorization.partition(" ")
     if scheme.lower() != "bearer" or not credential.strip():
         raise Unauthenticated("The Authorization header must be: Bearer <token or API key>")
     return credential.strip()
-
-
-def _tenant(scope: _Unproven) -> Item | None:
-    if not ids.is_id(scope.tenant, "tnt"):
-        raise Unauthenticated("The credential is unknown, expired or revoked")
-    cached = _tenants.get(scope.tenant)
-    if cached and time.monotonic() - cached[0] < _TENANT_SECONDS:
-        return cached[1]
-    found = table.get(config().control_table, keys.tenant(scope))
-    if found:
-        if len(_tenants) > 1_000:
-            _tenants.clear()
-        _tenants[scope.tenant] = (time.monotonic(), found)
-    return found

@@ -1,39 +1,105 @@
-"""What each role may do. A route names one permission; without one it does not start."""
+"""What each role may do.
 
-from collections.abc import Mapping
-from typing import Any, Literal
+A permission is `<resource>:<action>`: `tasks:update`, `webhooks:read`. A route names one, `<entity>:read` where the entity
+stands in its path; without one it does not start. Each permission has a least role, and the roles above may too; a tuple
+of roles means exactly those. An entity may say its own (`access=` of its class). An API key may have scopes, which
+only ever take away: `tasks:read`, `tasks:*`, `*:read` or `*`.
+"""
 
-from sheaf.access.caller import Caller, Role
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sheaf.access.caller import Caller
 from sheaf.base.errors import NotOwner, PermissionDenied
+from sheaf.entity.names import ACCESS, ROLES, Action, Least, Role
 
-Permission = Literal[
-    "records:read",
-    "records:write",
-    "bulk:write",
-    "exports:create",
-    "jobs:read",
-    "uploads:read",
-    "uploads:write",
-    "webhooks:read",
-    "webhooks:write",
-    "health:read",
-]
+FIXED: Mapping[str, Least] = {
+    "jobs:read": "user",
+    "uploads:read": "user",
+    "uploads:write": "user",
+    "me:read": "user",
+    "me:write": "user",
+    "sessions:read": "user",
+    "sessions:end": "user",
+    "tickets:create": "user",
+    "rate-limits:read": "user",
+    "tenant:read": "user",
+    "webhooks:read": "admin",
+    "webhooks:write": "admin",
+    "health:read": "admin",
+    "rate-limits:reset": "admin",
+    "api-keys:read": "admin",
+    "api-keys:write": "admin",
+    "members:read": "admin",
+    "members:write": "admin",
+    "tenant:write": "admin",
+    "tenant:reset": "admin",
+    "tenants:read": "admin",  # of the tenant that owns the installation
+    "tenants:write": "admin",
+}
+ENTITY = "<entity>"  # stands for the entity of a route's path
+_SCOPE = re.compile(r"\*|(?:\*|[a-z][a-z0-9_-]{0,62}):(?:\*|[a-z]{1,20})")
 
-_USER: frozenset[Permission] = frozenset({"records:read", "records:write", "jobs:read", "uploads:read", "uploads:write"})
-_MODERATOR: frozenset[Permission] = _USER | {"bulk:write", "exports:create"}
-_ADMIN: frozenset[Permission] = _MODERATOR | {"webhooks:read", "webhooks:write", "health:read"}
-_GRANTS: dict[Role, frozenset[Permission]] = {"user": _USER, "moderator": _MODERATOR, "admin": _ADMIN}
+
+def known(permission: str) -> bool:
+    """Whether a route may name this permission."""
+    resource, _, action = permission.partition(":")
+    return permission in FIXED or (bool(resource) and action in ACCESS)
 
 
-def allows(role: Role, permission: Permission) -> bool:
-    """Whether the role holds the permission."""
-    return permission in _GRANTS[role]
+def least_of(permission: str, own: Mapping[Action, Least]) -> Least:
+    """The least role for a permission; `own` is what the entity says of its actions."""
+    if permission in FIXED:
+        return FIXED[permission]
+    action: Action = permission.partition(":")[2]  # type: ignore[assignment]  # `known` has looked at it
+    return own.get(action, ACCESS[action])
 
 
-def require(caller: Caller, permission: Permission) -> None:
+def may(caller: Caller, permission: str, own: Mapping[Action, Least]) -> bool:
+    """Whether the caller holds the permission."""
+    return allows(caller.role, least_of(permission, own)) and covers(caller.scopes, permission)
+
+
+def allows(role: Role, least: Least) -> bool:
+    """Whether the role is enough."""
+    return role in least if isinstance(least, tuple) else ROLES.index(role) >= ROLES.index(least)
+
+
+def is_for_admins(least: Least) -> bool:
+    """Whether only admins may."""
+    return least in ("admin", ("admin",))
+
+
+def covers(scopes: Iterable[str] | None, permission: str) -> bool:
+    """Whether an API key of these scopes may; one without scopes may whatever its role may."""
+    if scopes is None:
+        return True
+    resource, _, action = permission.partition(":")
+    return not {"*", permission, f"{resource}:*", f"*:{action}"}.isdisjoint(scopes)
+
+
+def is_scope(text: str) -> bool:
+    """Whether an API key may have this scope."""
+    return _SCOPE.fullmatch(text) is not None
+
+
+def require(caller: Caller, permission: str, least: Least) -> None:
     """Raise PermissionDenied unless the caller holds the permission."""
-    if not allows(caller.role, permission):
-        raise PermissionDenied(f"This needs the permission {permission}, which the role {caller.role} does not have")
+    if not allows(caller.role, least):
+        raise _denied(caller, permission, f"the role {caller.role} does not have", least)
+    if not covers(caller.scopes, permission):
+        raise _denied(caller, permission, "the scopes of this API key do not cover", least)
+
+
+def _denied(caller: Caller, permission: str, why: str, least: Least) -> PermissionDenied:
+    # What there is beyond their own role is nothing that plain users are told.
+    if caller.kind == "user" and caller.role == "user":
+        return PermissionDenied("Your role does not allow this")
+    wanted = " or ".join(least) if isinstance(least, tuple) else least
+    return PermissionDenied(
+        f"This needs the permission {permission}, which {why}", extra={"missing": permission, "requiredRole": wanted}
+    )
 
 
 def owns(caller: Caller, owner: str | None, row: Mapping[str, Any]) -> bool:

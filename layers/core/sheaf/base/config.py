@@ -36,6 +36,10 @@ class Config:
     mails_queue_url: str
     mail_from: str  # the sender of every mail; SES must know it
     mail_operator: str  # who reads what is written to the installation itself
+    app_url: str  # the front end that the links of mails lead to; "none" where there is none yet
+    tenant_role_arn: str  # the role that holds a request to its tenant's keys a second time; "none" without
+    registration: str  # "open", "invitation" or "closed": who may register
+    password_least: int  # characters of a password, at least
     cors_origins: tuple[str, ...]  # https://app.example.com,…; * lets any page in, without credentials; "none" lets in nobody
     v1_deprecated: str  # the day on which v1 is deprecated, 2027-01-31; "never" while it is not
     v1_sunset: str  # the day on which it ends
@@ -58,6 +62,10 @@ def _convert(name: str, raw: str, kind: str) -> object:
         if raw not in ("true", "false"):
             raise ConfigError(f"the environment variable {name} must be true or false, not {raw!r}")
         return raw == "true"
+    if kind == "int":
+        if not raw.isdigit():
+            raise ConfigError(f"the environment variable {name} must be a whole number, not {raw!r}")
+        return int(raw)
     if "tuple[str" in kind:
         parts = tuple(part.strip() for part in raw.split(",")) if raw != "none" else ()
         if "*" in parts and len(parts) > 1:

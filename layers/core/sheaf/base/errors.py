@@ -60,6 +60,13 @@ class InvalidParameter(BadRequest):
         return cls("; ".join(f"{name}: {text}" for name, text in wrong.items())[:2_000], fields=wrong)
 
 
+class InvalidLink(BadRequest):
+    """The token of a mail is damaged, expired or used; another mail brings another one."""
+
+    code = "invalid_link"
+    title = "Invalid link"
+
+
 class IndexRequired(BadRequest):
     """No index serves the query, and reading every row is refused or over the scan budget."""
 
@@ -84,6 +91,16 @@ class Unauthenticated(SheafError):
     def __init__(self, message: str, *, headers: Mapping[str, str] | None = None) -> None:
         # RFC 9110, 11.6.1: a 401 names the scheme it wants.
         super().__init__(message, headers={"WWW-Authenticate": 'Bearer realm="sheaf"', **(headers or {})})
+
+
+class InvalidToken(Unauthenticated):
+    """The credential is malformed, unknown, expired or revoked."""
+
+    code = "invalid_token"
+    title = "Invalid token"
+
+    def __init__(self, message: str = "Authentication token is invalid or expired") -> None:
+        super().__init__(message, headers={"WWW-Authenticate": 'Bearer realm="sheaf", error="invalid_token"'})  # RFC 6750, 3.1
 
 
 class PermissionDenied(SheafError):
@@ -115,6 +132,34 @@ class TenantDisabled(PermissionDenied):
     title = "Tenant disabled"
 
 
+class AddressDenied(PermissionDenied):
+    """The credential is good, but not from this network address."""
+
+    code = "address_denied"
+    title = "Address not allowed"
+
+
+class OriginDenied(PermissionDenied):
+    """A page of this origin may not act with the cookie of a session."""
+
+    code = "origin_denied"
+    title = "Origin not allowed"
+
+
+class EmailNotVerified(PermissionDenied):
+    """The password is right, but the address is not confirmed yet."""
+
+    code = "email_not_verified"
+    title = "E-mail not verified"
+
+
+class AccountSuspended(PermissionDenied):
+    """The password is right, but the account is suspended or banned."""
+
+    code = "account_suspended"
+    title = "Account suspended"
+
+
 class NotFound(SheafError):
     """There is no such thing for this caller."""
 
@@ -144,6 +189,13 @@ class NotUnique(Conflict):
 
     code = "not_unique"
     title = "Duplicate entry"
+
+
+class LastAdmin(Conflict):
+    """A tenant keeps at least one active admin."""
+
+    code = "last_admin"
+    title = "Last admin"
 
 
 class InFlight(Conflict):

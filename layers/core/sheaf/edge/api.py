@@ -1,24 +1,27 @@
 """The HTTP door: routes with their permission, who calls, what is left, and every error in one shape.
 
-`api = Api()`, then `@api.get("/v1/tasks/<row_id>", permission="records:read")` over a function that takes the
+`api = Api()`, then `@api.get("/v1/tasks/<row_id>", permission="tasks:read")` over a function that takes the
 Request and the path's parameters and returns a Reply; `handler = api.handler` is the Lambda's entry point.
 Rules are written for v1; the same routes answer under v2, and a tenant may stand behind the version (edge/request.py).
 """
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any, Literal
 
 from sheaf.access import guard, limits, roles
-from sheaf.access.roles import Permission
+from sheaf.access.guard import Credentials
 from sheaf.base import ids
 from sheaf.base.errors import BadRequest, NotFound, SheafError
 from sheaf.base.log import log
-from sheaf.edge import cors, notices
-from sheaf.edge.envelope import Profile, failure, success
+from sheaf.edge import cookies, cors, notices
+from sheaf.edge.envelope import Profile, Reply, failure, success
 from sheaf.edge.request import Request, read
 from sheaf.edge.router import Endpoint, Route, Router, Rule, Writes
 from sheaf.edge.start import start
+from sheaf.records.once import remembered
 from sheaf.store import keys
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -37,37 +40,44 @@ class Api:
         self._router = Router()
         self._fallback: Endpoint | None = None
 
-    def route(self, method: Method, rule: str, *, permission: Permission, cost: int = 1, profile: Profile | None = None,
-              writes: Writes = "") -> Decorator:  # fmt: skip
-        """Register a route for callers who hold `permission`; a request takes `cost` from their window.
+    def route(self, method: Method, rule: str, *, permission: str, cost: int = 1, per_window: int | None = None,
+              profile: Profile | None = None, writes: Writes = "", remember: bool = False) -> Decorator:  # fmt: skip
+        """Register a route for callers who hold `permission` (access/roles.py); a request takes `cost` from their window.
 
-        `writes`: "row" or "rows" of the path's entity; one that is only read refuses them, and a "row" can be tried dry.
+        `per_window` bounds the requests of one caller on this route. `writes`: "row" or "rows" of the path's entity; one
+        that is only read refuses them, and a "row" can be tried dry. `remember`: the answer is kept under an Idempotency-Key,
+        for work that knows nothing of keys. Raises ValueError for a permission that nobody can hold.
         """
+        if not roles.known(permission):
+            raise ValueError(f"{method} {rule} names {permission!r}, which is no permission")
 
-        def door(request: Request) -> Mapping[str, str]:
-            return prove(request, permission, cost)
+        def door(request: Request, parameters: Mapping[str, str]) -> None:
+            prove(request, permission, cost, parameters)
+            if per_window is not None:
+                key = keys.caller_route(request.caller, request.caller.principal, rule)
+                request.left = limits.spend_key(key, per_window).headers()
 
-        return self._register(method, rule, lambda endpoint: Route(door, endpoint, permission, profile, writes=writes))
+        return self._register(method, rule, lambda endpoint: Route(
+            door, _remembering(endpoint) if remember else endpoint, permission, cost, profile, writes=writes))  # fmt: skip
 
     def public(self, method: Method, rule: str, *, per_window: int | None = None, profile: Profile | None = None,
                everyone: bool = False) -> Decorator:  # fmt: skip
         """Register a route without a credential; `per_window` bounds the requests of one source address."""
 
-        def door(request: Request) -> Mapping[str, str]:
-            if per_window is None:
-                return {}
-            return limits.spend_address(keys.address(rule, request.source_ip), per_window).headers()
+        def door(request: Request, _: Mapping[str, str]) -> None:
+            if per_window is not None:
+                request.left = limits.spend_key(keys.address(rule, request.source_ip), per_window).headers()
 
-        return self._register(method, rule, lambda endpoint: Route(door, endpoint, "", profile, everyone))
+        return self._register(method, rule, lambda endpoint: Route(door, endpoint, "", 1, profile, everyone))
 
-    def get(self, rule: str, *, permission: Permission, profile: Profile | None = None) -> Decorator:
+    def get(self, rule: str, *, permission: str, profile: Profile | None = None, per_window: int | None = None) -> Decorator:
         """`route` for GET, which answers HEAD too."""
-        return self.route("GET", rule, permission=permission, profile=profile)
+        return self.route("GET", rule, permission=permission, profile=profile, per_window=per_window)
 
-    def post(self, rule: str, *, permission: Permission, cost: int = 1, profile: Profile | None = None,
-             writes: Writes = "") -> Decorator:  # fmt: skip
+    def post(self, rule: str, *, permission: str, cost: int = 1, profile: Profile | None = None,
+             writes: Writes = "", remember: bool = False) -> Decorator:  # fmt: skip
         """`route` for POST."""
-        return self.route("POST", rule, permission=permission, cost=cost, profile=profile, writes=writes)
+        return self.route("POST", rule, permission=permission, cost=cost, profile=profile, writes=writes, remember=remember)
 
     def otherwise(self, endpoint: Endpoint) -> None:
         """Answer every path that no route takes, whatever the method, without a credential."""
@@ -88,7 +98,7 @@ class Api:
             response = _unforeseen(request, {}, None)
         if request.method == "HEAD":
             response["body"] = ""
-        who = {"tenant": request.proven.tenant, "principal": request.proven.principal} if request.proven else {}
+        who = {"tenant": request.caller.tenant, "principal": request.caller.principal} if request.proof else {}
         log.info("request", extra={
             "requestId": request.id, "method": request.method, "path": request.path, **who,
             "status": response["statusCode"], "ms": round((time.monotonic() - started) * 1000, 1),
@@ -109,7 +119,7 @@ class Api:
             return self._lost(request, error)
         any_route = rule.any_route
         profile = any_route.profile if request.version == 1 and not request.prefer.canonical else None
-        left = dict(cors.headers(request, None, any_route.everyone))
+        shared = cors.headers(request, None, any_route.everyone)
         try:
             if request.method == "OPTIONS":
                 allowed = rule.allowed(request.route_path)
@@ -118,15 +128,17 @@ class Api:
             route = rule.route(request.method, request.route_path)
             if request.broken:
                 raise request.broken
-            left |= route.door(request)
+            parameters = rule.parameters(request.route_path)
+            route.door(request, parameters)
             if request.prefer.dry_run and request.method not in ("GET", "HEAD") and route.writes != "row":
                 raise BadRequest("Prefer: dry-run is not possible here", fields={"Prefer": "dry-run is not possible here"})
-            reply = route.endpoint(request, **rule.parameters(request.route_path))
-            return _response(reply.status, success(reply, request), request, {**left, **_followed(request), **reply.headers})
+            reply = route.endpoint(request, **parameters)
+            sent = {**shared, **request.left, **_followed(request), **reply.headers}
+            return _response(reply.status, success(reply, request), request, sent)
         except SheafError as error:
-            return _failed(error, request, left, profile)
+            return _failed(error, request, {**shared, **request.left}, profile)
         except Exception:
-            return _unforeseen(request, left, profile)
+            return _unforeseen(request, {**shared, **request.left}, profile)
 
     def _lost(self, request: Request, error: NotFound) -> Response:
         left = cors.headers(request, None, False)
@@ -141,13 +153,36 @@ class Api:
             return _failed(refusal, request, left, None)
 
 
-def prove(request: Request, permission: Permission, cost: int = 1) -> Mapping[str, str]:
-    """Set the request's caller and charge its window; the rate-limit headers. Raises for anyone without permission."""
+def prove(request: Request, permission: str, cost: int = 1, parameters: Mapping[str, str] | None = None) -> None:
+    """Prove the request's caller and charge its window; raises for anyone without the permission.
+
+    `<entity>` in the permission is the path's; raises NotFound where there is none.
+    """
+    cookie = cookies.session_of(request) if not (request.headers.get("authorization") or request.ticket) else None
+    given = Credentials(request.headers.get("authorization"), request.ticket, cookie, request.source_ip)
     named = (request.headers.get("x-tenant-id"), request.named_tenant)
-    caller, left = guard.authenticate(request.headers.get("authorization"), named, request.id, cost)
-    request.proven = caller
-    roles.require(caller, permission)
-    return left.headers()
+    proof = guard.authenticate(given, named, request.id, cost)
+    request.proof, request.left = proof, proof.left.headers()
+    resource = permission.partition(":")[0]
+    if permission in roles.FIXED:
+        guard.require(proof, permission, roles.FIXED[permission], request.source_ip)
+        return
+    from sheaf.entity import registry  # only functions with routes of entities come here
+
+    entity = registry.find((parameters or {})["entity"] if resource == roles.ENTITY else resource)
+    held = permission.replace(roles.ENTITY, entity.path)
+    guard.require(proof, held, roles.least_of(held, entity.model.access), request.source_ip)
+
+
+def _remembering(endpoint: Endpoint) -> Endpoint:
+    def answer(request: Request, **parameters: str) -> Reply:
+        key = request.once()
+        if key is None:
+            return endpoint(request, **parameters)
+        kept = remembered(key, lambda: json.dumps(asdict(endpoint(request, **parameters))))
+        return Reply(**json.loads(kept))
+
+    return answer
 
 
 def _followed(request: Request) -> Mapping[str, str]:

@@ -76,10 +76,17 @@ def failure(error: SheafError, request: Request, profile: Profile | None) -> tup
     if profile is not None:
         status, shape = profile.failure(error, request)
         return status, "application/json", _json(shape)
-    body = {"success": False, "error": error.title, "code": error.code, "message": error.message,
-            **({"errors": fields} if fields else {}), **extra,
-            "docUrl": page, "requestId": request.id, "timestamp": iso(now_ms())}  # fmt: skip
-    return error.status, "application/json", _json(body)
+    return error.status, "application/json", _json(canonical(error, request, fields, extra))
+
+
+def canonical(
+    error: SheafError, request: Request, fields: Mapping[str, str] | None = None, extra: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The canonical body of an error; a profile may change it."""
+    wrong = error.fields if fields is None else fields
+    return {"success": False, "error": error.title, "code": error.code, "message": error.message,
+            **({"errors": wrong} if wrong else {}), **(error.extra if extra is None else extra),
+            "docUrl": f"{config().docs_url}#{error.code}", "requestId": request.id, "timestamp": iso(now_ms())}  # fmt: skip
 
 
 def _renamed(path: str, names: Mapping[str, str]) -> str:

@@ -9,12 +9,15 @@ from hashlib import sha256
 from typing import Any
 
 from sheaf.access.caller import Caller
+from sheaf.access.guard import Proof
+from sheaf.access.sessions import Device
 from sheaf.base.bounds import BODY_BYTES, IDEMPOTENCY_KEY_CHARACTERS
 from sheaf.base.errors import BadRequest, InvalidParameter, SheafError, Unauthenticated
 from sheaf.edge import body, prefer
 from sheaf.edge.prefer import Preferences
 from sheaf.records.once import Once, once
 from sheaf.records.options import Options
+from sheaf.store.secrets import signing_secret
 
 _PATH = re.compile(r"(?:/api)?/v(?P<version>[12])(?:/(?P<tenant>tnt_[^/]*))?(?P<rest>/.*)?")
 _ETAG = re.compile(r'(?P<weak>W/)?"(?P<version>[^"]*)"|(?P<bare>\d+)')
@@ -34,7 +37,9 @@ class Request:
     version: int = 1  # of the API
     route_path: str = "/"  # what routes are matched by: always /v1/…, without the tenant's segment
     named_tenant: str | None = None  # the tenant that the path names; it must be the credential's
-    proven: Caller | None = None
+    ticket: str | None = None  # of a GET that can send no headers
+    proof: Proof | None = None
+    left: dict[str, str] = field(default_factory=dict)  # what the answer says of the rate limit
     applied: list[str] = field(default_factory=list)  # the preferences that were followed
     names: Mapping[str, str] = field(default_factory=dict)  # how this version of the API calls fields of the entity
     broken: SheafError | None = None  # what could not be read, told once the answer's shape is known
@@ -43,9 +48,19 @@ class Request:
     @property
     def caller(self) -> Caller:
         """Who asks; a public route has nobody."""
-        if self.proven is None:
+        return self.proven.caller
+
+    @property
+    def proven(self) -> Proof:
+        """The proof of the caller, with the tenant's row."""
+        if self.proof is None:
             raise Unauthenticated("No authentication token provided")
-        return self.proven
+        return self.proof
+
+    @property
+    def device(self) -> Device:
+        """Where the request comes from."""
+        return Device(self.source_ip, self.headers.get("user-agent", ""))
 
     @property
     def prefer(self) -> Preferences:
@@ -76,7 +91,10 @@ class Request:
                 *(f"{name}={value}" for name, value in sorted(self.query.items())),
             )
         )
-        fingerprint = sha256(said.encode() + b"\0" + self.body).hexdigest()
+        whole = said.encode() + b"\0" + self.body
+        # A plain digest of a body with a password would be a password kept badly.
+        sealed = self.route_path.startswith("/v1/auth/")
+        fingerprint = signing_secret().fingerprint(whole) if sealed else sha256(whole).hexdigest()
         # A visitor of a public route is known by nothing but the address.
         who = caller if caller is None else replace(caller, principal=f"{caller.principal}@{self.source_ip}")
         self._once = once(who or self.caller, self.method, self.route_path, key, fingerprint)
@@ -117,13 +135,20 @@ def read(event: Mapping[str, Any], fallback_id: str) -> Request:
     version, tenant, route_path = _located(path)
     query: Mapping[str, str] = {}
     body, broken = b"", None
+    method = str(event.get("httpMethod", "GET")).upper()
     try:
         query, body = _query(event), _body(event)
     except SheafError as error:
         broken = error
+    ticket = query.get("ticket") if method == "GET" else None
+    if ticket is not None and ticket.startswith("tk_"):
+        query = {name: value for name, value in query.items() if name != "ticket"}
+    else:
+        ticket = None
     return Request(
         id=asked if sane else str(context.get("requestId") or fallback_id),
-        method=str(event.get("httpMethod", "GET")).upper(),
+        method=method,
+        ticket=ticket,
         path=path,
         headers=headers,
         query=query,

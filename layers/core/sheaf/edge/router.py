@@ -11,7 +11,7 @@ from sheaf.base.errors import MethodNotAllowed, NotFound
 from sheaf.edge.envelope import Profile, Reply
 from sheaf.edge.request import Request
 
-Door = Callable[[Request], Mapping[str, str]]
+Door = Callable[[Request, Mapping[str, str]], None]
 Endpoint = Callable[..., Reply]
 Writes = Literal["", "row", "rows"]
 
@@ -20,11 +20,12 @@ _ORDER = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An endpoint and the door before it, which proves the caller and returns headers of the answer."""
+    """An endpoint and the door before it, which proves the caller; it gets the path's parameters."""
 
     door: Door
     endpoint: Endpoint
     permission: str = ""  # empty for a public route
+    cost: int = 1  # what a request takes from the caller's window
     profile: Profile | None = None
     everyone: bool = False  # whether pages of any origin may call
     writes: Writes = ""  # "row": one row of the path's entity, so a dry run is possible; "rows": many of them

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from sheaf.base.bounds import WINDOW_SECONDS
 from sheaf.base.clock import iso, now_ms
-from sheaf.base.errors import MethodNotAllowed, SheafError, ValidationFailed
+from sheaf.base.errors import MethodNotAllowed, PermissionDenied, RateLimited, SheafError, ValidationFailed
+from sheaf.edge.envelope import Reply, canonical
 from sheaf.edge.request import Request
 
 Body = tuple[int, Mapping[str, Any]]
@@ -30,8 +32,63 @@ class Contact:
         return error.status, {"success": False, "message": message}
 
 
+class Auth:
+    """The canonical body with the older client's words: 400 for a body that is wrong, `retryAfter`."""
+
+    def failure(self, error: SheafError, request: Request) -> Body:
+        """As Profile."""
+        body = canonical(error, request)
+        if isinstance(error, ValidationFailed):
+            return 400, {**body, "message": error.message if not error.fields else _summary(error)}
+        if isinstance(error, MethodNotAllowed):
+            return 405, {**body, "message": "Method not allowed"}
+        return error.status, {**body, **limited(error)}
+
+
+class Admin:
+    """`{error, message}` as the lists of admins have it."""
+
+    def failure(self, error: SheafError, request: Request) -> Body:
+        """As Profile."""
+        if isinstance(error, MethodNotAllowed):
+            return 405, {"error": "Method not allowed", "allowedMethods": allowed(error)}
+        if type(error) is PermissionDenied:
+            return 403, {"error": error.title, "message": "This endpoint requires admin role", **error.extra}
+        return error.status, {"error": error.title, "message": error.message, **error.extra, **limited(error)}
+
+
 HELLO = Hello()
 CONTACT = Contact()
+AUTH = Auth()
+ADMIN = Admin()
+
+
+def plain(request: Request) -> bool:
+    """Whether the request takes the canonical answer and not a shape of older clients."""
+    return request.version > 1 or request.prefer.canonical
+
+
+def flat(request: Request, data: Mapping[str, Any], message: str, status: int = 200, *,
+         headers: Mapping[str, str] | None = None) -> Reply:  # fmt: skip
+    """`data` both inside the envelope and, for clients of the older shape, beside `success` and `message`."""
+    if plain(request):
+        return Reply(data, status, message=message, headers=headers or {})
+    shown = {"success": True, "message": message, **data, "data": data, "requestId": request.id, "timestamp": iso(now_ms())}
+    return Reply(shown, status, headers=headers or {}, bare=True)
+
+
+def limited(error: SheafError) -> dict[str, Any]:
+    """What an older client reads of a RateLimited."""
+    if not isinstance(error, RateLimited):
+        return {}
+    told: dict[str, Any] = {"error": "Rate limit exceeded", "retryAfter": error.extra["retry_after"]}
+    if limit := error.headers.get("X-RateLimit-Limit"):
+        told["message"] = f"Too many requests. Maximum {limit} requests per {WINDOW_SECONDS} seconds"
+    return told
+
+
+def _summary(error: ValidationFailed) -> str:
+    return error.message if error.message == "Email and password are required" else "Validation failed"
 
 
 def allowed(error: SheafError) -> list[str]:

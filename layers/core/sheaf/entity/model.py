@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from sheaf.base.bounds import BULK_ERRORS, STRING_CHARACTERS
 from sheaf.base.errors import ValidationFailed
 from sheaf.entity.hooks import Change, Mail
-from sheaf.entity.names import SYSTEM_FIELDS
+from sheaf.entity.names import SYSTEM_FIELDS, Action, Least
 
 Fields = dict[str, Any]
 
@@ -19,8 +19,9 @@ class Entity(BaseModel):
     `class Task(Entity, prefix="tsk")` in `entities/tasks.py` gives the path `tasks`, ids `tsk_…` and events
     `task.created`, `task.updated`, `task.deleted`, `task.restored`. `writable=False` leaves only the reading routes.
     `owner="author"` names the read-only field that holds who made a row; only they, moderators and admins change it.
-    `versioned=True` demands `If-Match` of every change. `id`, `createdAt`, `updatedAt` and `version` are the
-    server's and join every row.
+    `versioned=True` demands `If-Match` of every change. `access={"delete": "moderator"}` says the least role for an action
+    (read, create, update, delete, bulk, export), a tuple of roles exactly those. `id`, `createdAt`, `updatedAt` and
+    `version` are the server's and join every row.
     """
 
     # defer_build: a request that only reads never pays for the validator.
@@ -30,15 +31,24 @@ class Entity(BaseModel):
     writable: ClassVar[bool]
     owner: ClassVar[str | None]
     versioned: ClassVar[bool]
+    access: ClassVar[Mapping[Action, Least]]
 
     def __init_subclass__(
-        cls, *, prefix: str, writable: bool = True, owner: str | None = None, versioned: bool = False, **options: Any
+        cls,
+        *,
+        prefix: str,
+        writable: bool = True,
+        owner: str | None = None,
+        versioned: bool = False,
+        access: Mapping[Action, Least] | None = None,
+        **options: Any,
     ) -> None:
         super().__init_subclass__(**options)
         cls.prefix = prefix
         cls.writable = writable
         cls.owner = owner
         cls.versioned = versioned
+        cls.access = access or {}
 
     def before(self, change: Change) -> None:
         """Set computed fields, or refuse with ValidationFailed; runs before every write, on checked values.

@@ -1,7 +1,21 @@
 """Names that an entity's class, its rows and its schema share."""
 
 import re
+from collections.abc import Mapping
+from typing import Literal
 
+Role = Literal["user", "moderator", "admin"]
+ROLES: tuple[Role, ...] = ("user", "moderator", "admin")  # each may do what the ones before it may
+Least = Role | tuple[Role, ...]  # a role and those above it, or exactly these
+Action = Literal["read", "create", "update", "delete", "bulk", "export"]
+ACCESS: Mapping[Action, Least] = {  # of an entity that does not say otherwise
+    "read": "user",
+    "create": "user",
+    "update": "user",
+    "delete": "user",
+    "bulk": "moderator",
+    "export": "moderator",
+}
 MARKS = "x-sheaf"  # in the JSON schema of a field: what `field()` says beside pydantic's rules
 SYSTEM_FIELDS = ("id", "createdAt", "updatedAt", "version")  # the server's, on every row
 GROUP_WORDS = ("and", "or", "not")  # of the filter grammar, so no field's name

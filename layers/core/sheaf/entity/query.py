@@ -124,6 +124,16 @@ def limit_of(query: Mapping[str, str]) -> int:
     return found
 
 
+def choice_of(query: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str | None:
+    """The one parameter of a route that has no other, one of a few words; raises InvalidParameter."""
+    wrong = dict.fromkeys(sorted(query.keys() - {name}), "is not a parameter here")
+    if name in query and query[name] not in choices:
+        wrong[name] = f"must be {' or '.join(choices)}"
+    if wrong:
+        raise InvalidParameter.naming(wrong)
+    return query.get(name)
+
+
 def position_of(sort: tuple[Sort, ...], row_id: str, document: Mapping[str, Any]) -> list[Any]:
     """Where a row stands in an order, as JSON: the values it is sorted by, then its id.
 

@@ -14,7 +14,7 @@ from sheaf.base.errors import NotFound, ValidationFailed
 from sheaf.entity import kinds
 from sheaf.entity.body import object_of
 from sheaf.entity.kinds import Kind
-from sheaf.entity.names import GROUP_WORDS, MARKS, SYSTEM_FIELDS, camel
+from sheaf.entity.names import ACCESS, GROUP_WORDS, MARKS, ROLES, SYSTEM_FIELDS, camel
 
 if TYPE_CHECKING:  # pydantic comes with the first request that touches an entity, not with the start of a function
     from sheaf.entity.hooks import Change
@@ -22,8 +22,9 @@ if TYPE_CHECKING:  # pydantic comes with the first request that touches an entit
 
 INDEXES = ("ix1", "ix2", "ix3")  # the sparse KEYS_ONLY indexes of the table Records by a value
 ORDERS = ("or1", "or2")  # and by order
-RESERVED = frozenset({"auth", "bulk", "batch", "contact", "docs", "errors", "events", "export", "health", "hello", "import",
-                      "jobs", "uploads", "webhooks"})  # fmt: skip
+RESERVED = frozenset({"admin", "api", "auth", "bulk", "batch", "contact", "docs", "errors", "events", "export", "health", "hello",
+                      "import", "jobs", "me", "members", "sessions", "tenant", "tenants", "tickets", "uploads",
+                      "webhooks"})  # fmt: skip
 
 _PATH = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
@@ -271,6 +272,9 @@ def _objection(made: EntityType) -> str:
         lengths = [each.max_length for each in fields[name].metadata if getattr(each, "max_length", None) is not None]
         if kinds.kind_of(fields[name].annotation).name == "string" and min([*lengths, 1 << 30]) > ORDER_CHARACTERS:
             return f"sorts by {name!r}, which needs max_length={ORDER_CHARACTERS} or less"
+    for action, least in made.model.access.items():
+        if action not in ACCESS or not {*([least] if isinstance(least, str) else least)} <= {*ROLES}:
+            return f"has access={{{action!r}: {least!r}}}, which names no action or no role"
     if made.model.owner is not None and made.model.owner not in fields:
         return f"names {made.model.owner!r} its owner, which is no field"
     return ""

@@ -16,7 +16,7 @@ from sheaf.records.once import Once, put_once
 from sheaf.store import keys, queues, table
 from sheaf.store.table import ConditionFailed, Item, Write
 
-Kind = Literal["bulk", "export"]
+Kind = Literal["bulk", "export", "users", "reset"]
 Status = Literal["queued", "running", "finalising", "succeeded", "failed"]
 OUTCOMES = ("created", "updated", "deleted", "skipped", "failed")
 
@@ -42,7 +42,7 @@ def accept(caller: Caller, kind: Kind, *, job_id: str, entity: str, chunks: int,
     put = Write(config().control_table, "put", key, item=item, condition="attribute_not_exists(#pk)")
     try:
         # Without a key the id is new: a row that is there is this one, its answer lost.
-        if first := put_once(put, once, job=job_id):
+        if first := put_once([put], once, job=job_id):
             return find(caller, first["job"])
     except ConditionFailed:
         pass

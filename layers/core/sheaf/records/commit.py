@@ -25,6 +25,15 @@ class RowMoved(Exception):
         self.old = failure.old
 
 
+class AlongFailed(Exception):
+    """The condition of a write that was to go along did not hold: `number` of Options.along; `old` is what was found."""
+
+    def __init__(self, failure: ConditionFailed, number: int) -> None:
+        super().__init__("a write that was to go along was refused")
+        self.old = failure.old
+        self.number = number
+
+
 class KeyTaken(Exception):
     """Another request with the same Idempotency-Key has committed."""
 
@@ -32,12 +41,12 @@ class KeyTaken(Exception):
 def commit(rows: Sequence[Write], marks: Sequence[tuple[str, Write]], options: Options, pointer: Mapping[str, str | int]) -> None:
     """Write `rows` (the first one's condition is the row's), `marks` (field, write) and the request's record.
 
-    Raises RowMoved, NotUnique, KeyTaken, Unavailable.
+    Raises RowMoved, AlongFailed, NotUnique, KeyTaken, Unavailable.
     """
     record = [options.once.record(**pointer)] if options.once and not options.dry else []
-    left = list(marks)
+    left, before_marks = list(marks), len(rows) + len(options.along)
     for attempt in range(TRIES + len(left)):
-        writes = [*rows, *(write for _, write in left), *record]
+        writes = [*rows, *options.along, *(write for _, write in left), *record]
         try:
             (table.check if options.dry else table.commit)(writes)
         except Contended:
@@ -47,9 +56,11 @@ def commit(rows: Sequence[Write], marks: Sequence[tuple[str, Write]], options: O
         except ConditionFailed as failure:
             if failure.position < len(rows):
                 raise RowMoved(failure) from None
+            if failure.position < before_marks:
+                raise AlongFailed(failure, failure.position - len(rows)) from None
             if record and failure.position == len(writes) - 1:
                 raise KeyTaken from None
-            field, mark = left.pop(failure.position - len(rows))
+            field, mark = left.pop(failure.position - before_marks)
             if mark.kind == "delete":
                 continue  # the row is older than the rule: it never had this mark, and another row has it now
             raise NotUnique(f"{field}: is taken by another row", fields={field: "is taken by another row"}) from None

@@ -6,13 +6,14 @@ Only what succeeded is remembered: a request that was refused may be mended and 
 """
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sheaf.access.caller import Caller
 from sheaf.base.bounds import CLAIM_SECONDS, IDEMPOTENCY_SECONDS
 from sheaf.base.clock import now, now_ms
 from sheaf.base.config import config
-from sheaf.base.errors import InFlight, KeyReused, Unavailable
+from sheaf.base.errors import InFlight, KeyReused, SheafError, Unavailable
 from sheaf.store import keys, table
 from sheaf.store.keys import Key
 from sheaf.store.table import ConditionFailed, Contended, Item, Write
@@ -91,20 +92,37 @@ def once(caller: Caller, method: str, route: str, key: str, fingerprint: str) ->
     return Once(keys.idempotency(caller, caller.principal, method, route, key), fingerprint)
 
 
-def put_once(write: Write, key: Once | None, **pointer: str | int) -> Item | None:
-    """Commit one write together with the record of its request; what an earlier request has left, where it was first.
+def put_once(writes: Sequence[Write], key: Once | None, **pointer: str | int) -> Item | None:
+    """Commit the writes together with the record of their request; what an earlier request has left, where it was first.
 
-    Raises ConditionFailed where the write's own condition does not hold.
+    Raises ConditionFailed where a condition of the writes themselves does not hold.
     """
     for _ in range(_TRIES):
         try:
-            table.commit([write, *([key.record(**pointer)] if key else [])])
+            table.commit([*writes, *([key.record(**pointer)] if key else [])])
         except Contended:
             time.sleep(_PAUSE)
             continue
         except ConditionFailed as failure:
-            if key is None or failure.position == 0:
+            if key is None or failure.position < len(writes):
                 raise
             return key.found()
         return None
     raise Unavailable("Other requests with this Idempotency-Key are under way; try again")
+
+
+def remembered(key: Once, work: Callable[[], str]) -> str:
+    """What `work` answers, or has answered to the first request under the key; raises what `work` raises, and InFlight.
+
+    For work whose effect is the same when it is done again after a death in the middle.
+    """
+    claim = key.claim("")
+    if "done" in claim:
+        return str(claim["done"])
+    try:
+        answer = work()
+    except SheafError:
+        table.take(config().limits_table, key.key)  # a request that was refused may be mended and sent again
+        raise
+    key.complete(answer)
+    return answer

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from sheaf.access import roles
 from sheaf.access.caller import Caller
 from sheaf.base import ids
 from sheaf.base.bounds import EXPAND_BYTES, EXPAND_QUERIES, EXPAND_ROWS
-from sheaf.base.errors import InvalidParameter, NotFound, ValidationFailed
+from sheaf.base.errors import InvalidParameter, NotFound, PermissionDenied, ValidationFailed
 from sheaf.entity import kinds, registry
 from sheaf.entity.filters import Group, Test
 from sheaf.entity.registry import EntityType
@@ -56,13 +57,15 @@ def expand(caller: Caller, entity: EntityType, documents: Sequence[Document], pa
     """Put related rows under `expand` of each document, level by level.
 
     A relation of the entity's own takes one batch of reads, a `…_via_…` one a query for each row, EXPAND_QUERIES in all.
-    Raises InvalidParameter for what is no relation.
+    Raises InvalidParameter for what is no relation, PermissionDenied for rows that the caller may not read.
     """
     state = Expansion(EXPAND_BYTES, EXPAND_QUERIES)
     for path in sorted(paths, key=len):
         level, here = list(documents), entity
         for depth, name in enumerate(path, 1):
             target = target_of(here, name)
+            if not roles.may(caller, f"{target.path}:read", target.model.access):
+                raise PermissionDenied(f"expand: {name} is not yours to read")
             # A path that shares its beginning with a shorter one goes on from what that one has found.
             if any(name not in each.get("expand", {}) for each in level):
                 _attach(caller, here, level, path[:depth], state)

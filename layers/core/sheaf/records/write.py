@@ -66,9 +66,10 @@ def replace(caller: Caller, entity: EntityType, row_id: str, body: object, optio
     return _edit(caller, entity, row_id, options, lambda old, change: entity.replaced(old, body, change))
 
 
-def patch(caller: Caller, entity: EntityType, row_id: str, body: object, options: Options = PLAIN) -> Row:
+def patch(caller: Caller, entity: EntityType, row_id: str, body: object, options: Options = PLAIN, *,
+          stamp: Stamp | None = None) -> Row:  # fmt: skip
     """PATCH: the body is laid over the row (RFC 7396); the result is checked as a whole."""
-    return _edit(caller, entity, row_id, options, lambda old, change: entity.patched(old, body, change))
+    return _edit(caller, entity, row_id, options, lambda old, change: entity.patched(old, body, change), stamp=stamp)
 
 
 def revert(caller: Caller, entity: EntityType, row_id: str, version: int, options: Options = PLAIN) -> Row:
@@ -150,17 +151,19 @@ def replayed(caller: Caller, entity: EntityType, record: Item) -> Row:
     return Row(row_id, version, event.data)
 
 
-def _edit(caller: Caller, entity: EntityType, row_id: str, options: Options, edit: Edit) -> Row:
-    return _once(caller, entity, options, lambda: _edit_row(caller, entity, row_id, options, edit))
+def _edit(caller: Caller, entity: EntityType, row_id: str, options: Options, edit: Edit, *,
+          stamp: Stamp | None = None) -> Row:  # fmt: skip
+    return _once(caller, entity, options, lambda: _edit_row(caller, entity, row_id, options, edit, stamp=stamp))
 
 
-def _edit_row(caller: Caller, entity: EntityType, row_id: str, options: Options, edit: Edit) -> Row:
+def _edit_row(caller: Caller, entity: EntityType, row_id: str, options: Options, edit: Edit, *,
+              stamp: Stamp | None) -> Row:  # fmt: skip
     for _ in range(TRIES):
         old, before = _current(caller, entity, row_id, options)
         at_ms = now_ms()
         fields = _edited(caller, entity, old, options, partial(_applied, caller, edit, at_ms), current=before)
         relations.check(caller, entity, fields, before)
-        item = to_item(caller, entity, fields, row_id=row_id, version=old["v"] + 1, at_ms=at_ms, previous=old)
+        item = to_item(caller, entity, fields, row_id=row_id, version=old["v"] + 1, at_ms=at_ms, previous=old, stamp=stamp)
         write = Write(config().records_table, "put", keys.record(caller, entity.path, row_id), item=item,
                       condition=_SAME, values={"version": old["v"]})  # fmt: skip
         try:

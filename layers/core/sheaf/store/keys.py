@@ -71,14 +71,44 @@ def tenant(scope: Scope) -> Key:
     return Key(f"{scope.tenant}#tenant", "tenant")
 
 
-def email(address: str) -> Key:
-    """The account of an e-mail address, in the whole installation."""
-    return Key(f"@email#{sha256(address.lower().encode()).hexdigest()}", "account")
+def mailbox(address: str) -> str:
+    """The name of an e-mail address, in the whole installation: a digest, 64 characters."""
+    return sha256(address.encode()).hexdigest()
+
+
+def account(mailbox: str) -> Key:
+    """The account of a mailbox. `~` sorts behind every letter, so the end of the partition holds it and the newest ones."""
+    return Key(f"@email#{mailbox}", "~account")
+
+
+def letter(mailbox: str, letter_id: str) -> Key:
+    """A mail about accounts that somebody has asked for."""
+    return Key(f"@email#{mailbox}", letter_id)
 
 
 def site() -> Key:
-    """The tenant that the public forms of the installation write to."""
+    """The tenant that owns the installation: its public forms write there, its admins are the operators."""
     return Key("@site", "site")
+
+
+def tenants() -> str:
+    """The partition that lists every tenant, for the operators."""
+    return "@tenants"
+
+
+def listed_tenant(scope: Scope) -> Key:
+    """A tenant in that list."""
+    return Key(tenants(), scope.tenant)
+
+
+def invitation(scope: Scope, invitation_id: str) -> Key:
+    """An invitation to join the tenant."""
+    return Key(f"{scope.tenant}#invitation", invitation_id)
+
+
+def api_key(scope: Scope, key_id: str) -> Key:
+    """What an API key is called and may do; its secret is known only as the name of its principal."""
+    return Key(f"{scope.tenant}#apikey", key_id)
 
 
 def webhook(scope: Scope, webhook_id: str) -> Key:
@@ -137,6 +167,36 @@ def principal(scope: Scope, principal_id: str) -> Key:
     return Key(f"{scope.tenant}#principal", principal_id)
 
 
+def session(scope: Scope, user_id: str, session_id: str) -> Key:
+    """Where a session of a user was begun, and where its refresh tokens stand."""
+    return Key(f"{scope.tenant}#session#{user_id}", session_id)
+
+
+def ticket(scope: Scope, digest: str) -> Key:
+    """A one-time ticket."""
+    return Key(f"{scope.tenant}#ticket#{digest}", "ticket")
+
+
+def quota(scope: Scope) -> Key:
+    """The rate-limit window of a whole tenant."""
+    return Key(f"{scope.tenant}#quota", "quota")
+
+
+def caller_route(scope: Scope, principal_id: str, route: str) -> Key:
+    """The rate-limit window of one principal on one route."""
+    return Key(f"{scope.tenant}#route#{principal_id}", route)
+
+
+def tries(mailbox: str) -> Key:
+    """How often an account was tried with a password lately, whether there is one or not."""
+    return Key(f"@tries#{mailbox}", "tries")
+
+
+def letters_sent(mailbox: str) -> Key:
+    """How many letters a mailbox was sent lately."""
+    return Key(f"@letters#{mailbox}", "letters")
+
+
 def idempotency(scope: Scope, principal_id: str, method: str, route: str, key: str) -> Key:
     """What became of a request with an Idempotency-Key; the route and the key come from outside, so a digest stands for them."""
     return Key(
@@ -178,6 +238,21 @@ def is_live_row(pk: str) -> bool:
 def is_trash(pk: str) -> bool:
     """Whether a partition of Records holds deleted rows."""
     return pk.endswith("#trash")
+
+
+def is_letter(pk: str, sk: str) -> bool:
+    """Whether a key of Control is that of a letter."""
+    return pk.startswith("@email#") and sk.startswith("ltr_")
+
+
+def mailbox_of(pk: str) -> str:
+    """The mailbox of a partition of letters."""
+    return pk.removeprefix("@email#")
+
+
+def is_invitation(pk: str) -> bool:
+    """Whether a partition of Control holds invitations."""
+    return pk.endswith("#invitation")
 
 
 def is_job(pk: str) -> bool:

@@ -21,6 +21,10 @@ class SigningSecret:
         """A key for one purpose, so that a signature made for one is worth nothing for another."""
         return hmac.digest(self.key.encode(), purpose.encode(), "sha256")
 
+    def fingerprint(self, text: bytes) -> str:
+        """A digest that nobody without the secret can guess its way back from."""
+        return hmac.digest(self.derived("fingerprint"), text, "sha256").hex()
+
 
 @cache
 def signing_secret() -> SigningSecret:

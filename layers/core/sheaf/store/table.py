@@ -1,4 +1,4 @@
-"""Small verbs over DynamoDB. Items are plain dicts of str, int, bool, set[str] and list[str].
+"""Small verbs over DynamoDB. Items are plain dicts of str, int, bool, set[str], and lists and dicts of them.
 
 Expressions name attributes as `#name` and values as `:name`; the names are declared from the text itself.
 """
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from sheaf.base.errors import Unavailable
 from sheaf.store.aws import client
@@ -109,6 +109,12 @@ def update(table: str, key: Key, expression: str, *, condition: str = "", values
     return decode(call("update_item", ReturnValues="ALL_NEW", **write.request())["Attributes"])
 
 
+def take(table: str, key: Key) -> Item | None:
+    """Delete the item; what it was, for the one caller that has deleted it."""
+    answer = call("delete_item", TableName=table, Key=encode({"pk": key.pk, "sk": key.sk}), ReturnValues="ALL_OLD")
+    return decode(answer["Attributes"]) if answer.get("Attributes") else None
+
+
 def commit(writes: Sequence[Write]) -> None:
     """All of the writes or none (at most 100); a single one costs half of a transaction. Raises ConditionFailed."""
     if len(writes) == 1:
@@ -202,6 +208,10 @@ def call(operation: str, **request: Any) -> dict[str, Any]:
         answer: dict[str, Any] = getattr(client("dynamodb"), operation)(**request)
     except ClientError as error:
         raise _translated(error) from error
+    except ParamValidationError:
+        raise  # our own mistake
+    except BotoCoreError as error:  # no connection, no answer in time
+        raise Unavailable("The database does not answer; try again", headers={"Retry-After": "1"}) from error
     return answer
 
 
@@ -236,6 +246,8 @@ def _encoded(value: Any) -> dict[str, Any]:
             return {"SS": sorted(value)}
         case list():
             return {"L": [_encoded(each) for each in value]}
+        case dict():
+            return {"M": encode(value)}
     raise TypeError(f"no DynamoDB type for {type(value).__name__}")
 
 
@@ -248,6 +260,8 @@ def _decoded(value: Mapping[str, Any]) -> Any:
             return set(raw)
         case "L":
             return [_decoded(each) for each in raw]
+        case "M":
+            return decode(raw)
     return raw
 
 
@@ -263,4 +277,4 @@ def _translated(error: ClientError) -> Exception:
         return Contended("Another write of the same row is under way; try again")
     if code == "TransactionConflictException":
         return Contended("Another write of the same row is under way; try again")
-    return Unavailable("The database is busy; try again") if code in _BUSY else error
+    return Unavailable("The database is busy; try again", headers={"Retry-After": "1"}) if code in _BUSY else error

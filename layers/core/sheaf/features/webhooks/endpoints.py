@@ -45,7 +45,7 @@ def register(caller: Caller, body: object, once: Once | None = None) -> dict[str
     }
     put = Write(config().control_table, "put", keys.webhook(caller, webhook_id), item=item, condition="attribute_not_exists(#pk)")
     try:
-        if first := put_once(put, once, webhook=webhook_id):
+        if first := put_once([put], once, webhook=webhook_id):
             return _told(find(caller, first["webhook"]))
     except ConditionFailed:
         pass  # the id is new: a row that is there is this one, its answer lost on the way
@@ -82,7 +82,7 @@ def remove(caller: Caller, webhook_id: str, once: Once | None = None) -> None:
         raise
     gone = Write(config().control_table, "delete", keys.webhook(caller, webhook_id), condition="attribute_exists(#pk)")
     with suppress(ConditionFailed):  # somebody else was faster, or our own first call was and its answer is lost
-        put_once(gone, once, webhook=webhook_id)
+        put_once([gone], once, webhook=webhook_id)
 
 
 def of_tenant(scope: Scope) -> Iterator[Item]:

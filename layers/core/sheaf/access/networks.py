@@ -1,0 +1,33 @@
+"""Allow-lists of network addresses: single ones and CIDR blocks, of either family."""
+
+from collections.abc import Collection
+
+from sheaf.base.bounds import ADDRESSES
+
+
+def read(value: object) -> tuple[frozenset[str], str | None]:
+    """The networks of a request's list in their usual form, and what is wrong with it."""
+    from ipaddress import ip_network
+
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        return frozenset(), "must be a list of addresses or CIDR blocks"
+    if len(value) > ADDRESSES:
+        return frozenset(), f"may hold {ADDRESSES} at most"
+    found = set()
+    for each in value:
+        try:
+            found.add(str(ip_network(each.strip()[:50])))
+        except ValueError:
+            return frozenset(), f"{each[:50]!r} is no address or CIDR block (its host bits must be zero)"
+    return frozenset(found), None
+
+
+def holds(networks: Collection[str], address: str) -> bool:
+    """Whether the address is in one of the networks."""
+    from ipaddress import ip_address, ip_network
+
+    try:
+        asked = ip_address(address)
+    except ValueError:
+        return False  # the gateway always says; what it does not say is not allowed
+    return any(asked in ip_network(each) for each in networks)

@@ -1,0 +1,233 @@
+"""API keys: made, listed, rotated, revoked. The secret is shown once; its SHA-256 names the principal that the key is."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sheaf.access import networks, roles, tokens
+from sheaf.access.caller import Caller
+from sheaf.base import ids
+from sheaf.base.bounds import API_KEYS, ROTATION_SECONDS, SCOPES
+from sheaf.base.clock import iso, now, now_ms
+from sheaf.base.config import config
+from sheaf.base.errors import Conflict, NotFound, PermissionDenied, ValidationFailed
+from sheaf.entity.body import object_of
+from sheaf.entity.names import ROLES, Role
+from sheaf.records.once import Once, put_once
+from sheaf.store import keys, table
+from sheaf.store.table import ConditionFailed, Item, Write
+
+_FRESH = "attribute_not_exists(#pk)"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a key is called and may do. None: no bound."""
+
+    name: str
+    role: Role
+    scopes: frozenset[str] | None = None
+    expires: int | None = None  # second of the epoch
+    addresses: frozenset[str] | None = None
+
+
+def read_terms(caller: Caller, body: object, before: Terms | None = None) -> Terms:
+    """`{"name", "role"?, "scopes"?, "expiresAt"?, "allowedIps"?}`, laid over `before`.
+
+    Raises ValidationFailed, PermissionDenied.
+    """
+    fields = object_of(body, "name", "role", "scopes", "expiresAt", "allowedIps")
+    wrong: dict[str, str] = {}
+    former = before or Terms("", "user")
+    name = fields.get("name", former.name)
+    if not isinstance(name, str) or not 1 <= len(name.strip()) <= 100:
+        wrong["name"] = "is required, 1 to 100 characters"
+    role = fields.get("role", former.role)
+    if role not in ROLES:
+        wrong["role"] = f"must be one of {', '.join(ROLES)}"
+    scopes = _read_scopes(fields["scopes"], wrong) if "scopes" in fields else former.scopes
+    expires = _read_moment(fields["expiresAt"], wrong) if "expiresAt" in fields else former.expires
+    addresses = former.addresses
+    if "allowedIps" in fields:
+        found, complaint = networks.read(fields["allowedIps"] or [])
+        addresses = found or None
+        wrong |= {"allowedIps": complaint} if complaint else {}
+    if wrong:
+        raise ValidationFailed.naming(wrong)
+    if ROLES.index(role) > ROLES.index(caller.role):
+        raise PermissionDenied("A key cannot have a higher role than whoever makes it")
+    return Terms(str(name).strip(), role, scopes, expires, addresses)
+
+
+def create(caller: Caller, terms: Terms, once: Once | None = None) -> tuple[dict[str, Any], str | None]:
+    """A new key, and its secret, in clear for the only time: a request that comes again gets None for it.
+
+    Raises Conflict where the tenant has too many.
+    """
+    if once and (first := once.found()):
+        return show(caller, first["made"]), None
+    if sum(1 for _ in _rows(caller)) >= API_KEYS:
+        raise Conflict(f"A tenant has {API_KEYS} API keys at most")
+    key_id, secret = ids.new("key"), tokens.new_api_key(caller.tenant)
+    principal = tokens.principal_of_key(secret)
+    item = {"by": caller.principal, "at": iso(now_ms()), "p": principal, **_described(terms)}
+    first = put_once([
+        Write(config().control_table, "put", keys.api_key(caller, key_id), item=item, condition=_FRESH),
+        Write(config().limits_table, "put", keys.principal(caller, principal), item=_principal(key_id, terms), condition=_FRESH),
+    ], once, made=key_id)  # fmt: skip
+    return (show(caller, first["made"]), None) if first else (_shown({"sk": key_id, **item}, None), secret)
+
+
+def find(caller: Caller, key_id: str) -> Item:
+    """The row of a key; raises NotFound."""
+    item = table.get(config().control_table, keys.api_key(caller, key_id)) if ids.is_id(key_id, "key") else None
+    if item is None:
+        raise NotFound(f"There is no API key {key_id[:80]!r}")
+    return item
+
+
+def listing(caller: Caller) -> list[dict[str, Any]]:
+    """Every key of the tenant, the newest first, without secrets."""
+    rows = list(_rows(caller))
+    principals = table.get_many(config().limits_table, [keys.principal(caller, row["p"]) for row in rows])
+    return [_shown(row, principals.get(keys.principal(caller, row["p"]))) for row in rows]
+
+
+def show(caller: Caller, key_id: str) -> dict[str, Any]:
+    """One key, without its secret; raises NotFound."""
+    row = find(caller, key_id)
+    return _shown(row, table.get(config().limits_table, keys.principal(caller, row["p"])))
+
+
+def change(caller: Caller, key_id: str, body: object) -> dict[str, Any]:
+    """Other terms for a key, at once; raises NotFound, ValidationFailed."""
+    row = find(caller, key_id)
+    terms = read_terms(caller, body, _terms(row))
+    described, bounds = _described(terms), _bounds(terms)
+    _commit(key_id, None, [
+        Write(config().control_table, "update", keys.api_key(caller, key_id), expression=_setting(described),
+              condition="#p = :was", values={**described, "was": row["p"]}),
+        Write(config().limits_table, "update", keys.principal(caller, row["p"]), expression=_setting(bounds),
+              condition="attribute_exists(#pk)", values=bounds),
+    ])  # fmt: skip
+    return show(caller, key_id)
+
+
+def rotate(caller: Caller, key_id: str, body: object, once: Once | None = None) -> tuple[dict[str, Any], str | None]:
+    """A new secret for a key; the former one goes on for `{"graceSeconds": 0…}`. Raises NotFound, ValidationFailed."""
+    if once and once.found():
+        return show(caller, key_id), None
+    fields = object_of(body, "graceSeconds")
+    grace = fields.get("graceSeconds", 0)
+    if isinstance(grace, bool) or not isinstance(grace, int) or not 0 <= grace <= ROTATION_SECONDS:
+        raise ValidationFailed.naming({"graceSeconds": f"must be 0 to {ROTATION_SECONDS}"})
+    row = find(caller, key_id)
+    terms, secret = _terms(row), tokens.new_api_key(caller.tenant)
+    principal, until = tokens.principal_of_key(secret), min(now() + grace, terms.expires or now() + grace)
+    former = keys.principal(caller, row["p"])
+    retired = (
+        Write(config().limits_table, "update", former, expression="SET #exp = :until", condition="attribute_exists(#pk)",
+              values={"until": until})
+        if grace else Write(config().limits_table, "delete", former)
+    )  # fmt: skip
+    before = row.get("pp")  # the secret before the former one may still be in its grace: now it ends
+    first = _commit(key_id, once, [
+        Write(config().control_table, "update", keys.api_key(caller, key_id),
+              expression="SET #p = :new, #turned = :at" + (", #pp = :was" if grace else " REMOVE #pp"), condition="#p = :was",
+              values={"new": principal, "was": row["p"], "at": iso(now_ms())}),
+        Write(config().limits_table, "put", keys.principal(caller, principal), item=_principal(key_id, terms), condition=_FRESH),
+        retired,
+        *([Write(config().limits_table, "delete", keys.principal(caller, before))] if before else []),
+    ])  # fmt: skip
+    return show(caller, key_id), None if first else secret
+
+
+def revoke(caller: Caller, key_id: str, once: Once | None = None) -> None:
+    """End a key, both secrets of it; raises NotFound."""
+    if once and once.found():
+        return
+    row = find(caller, key_id)
+    _commit(key_id, once, [
+        Write(config().control_table, "delete", keys.api_key(caller, key_id), condition="#p = :was", values={"was": row["p"]}),
+        *(Write(config().limits_table, "delete", keys.principal(caller, each)) for each in (row["p"], row.get("pp")) if each),
+    ])  # fmt: skip
+
+
+def _shown(row: Item, principal: Item | None) -> dict[str, Any]:
+    """A key as it is answered."""
+    seen = (principal or {}).get("seen")
+    return {
+        "id": row["sk"],
+        "name": row["name"],
+        "role": row["role"],
+        "scopes": sorted(row["sc"]) if "sc" in row else None,
+        "allowedIps": sorted(row["ips"]) if "ips" in row else None,
+        "expiresAt": iso(row["exp"] * 1000) if "exp" in row else None,
+        "createdAt": row["at"],
+        "createdBy": row["by"],
+        "rotatedAt": row.get("turned"),
+        "lastUsedAt": iso(seen * 1000) if seen else None,
+    }
+
+
+def _described(terms: Terms) -> Item:
+    return {"name": terms.name, **_bounds(terms)}
+
+
+def _bounds(terms: Terms) -> Item:
+    return {"role": terms.role, "sc": terms.scopes, "exp": terms.expires, "ips": terms.addresses}
+
+
+def _principal(key_id: str, terms: Terms) -> Item:
+    return {"id": key_id, "st": "active", "w": 0, "n": 0, **_bounds(terms)}
+
+
+def _terms(row: Item) -> Terms:
+    sets = [frozenset(row[name]) if name in row else None for name in ("sc", "ips")]
+    return Terms(row["name"], row["role"], sets[0], row.get("exp"), sets[1])
+
+
+def _setting(values: Item) -> str:
+    """The update that sets the attributes that have a value and removes the others."""
+    gone = ", ".join(f"#{name}" for name, value in values.items() if value is None)
+    given = ", ".join(f"#{name} = :{name}" for name, value in values.items() if value is not None)
+    return f"SET {given}{f' REMOVE {gone}' if gone else ''}"
+
+
+def _commit(key_id: str, once: Once | None, writes: list[Write]) -> Item | None:
+    try:
+        return put_once(writes, once, made=key_id)
+    except ConditionFailed:
+        raise Conflict(f"The API key {key_id!r} was changed by somebody else just now") from None
+
+
+def _rows(caller: Caller) -> Iterable[Item]:
+    return table.query(config().control_table, keys.api_key(caller, "").pk, newest_first=True)
+
+
+def _read_scopes(value: object, wrong: dict[str, str]) -> frozenset[str] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or not 1 <= len(value) <= SCOPES or not all(isinstance(each, str) for each in value):
+        wrong["scopes"] = f"must be 1 to {SCOPES} texts such as tasks:read, or null"
+        return None
+    bad = next((each for each in value if not roles.is_scope(each)), None)
+    if bad is not None:
+        wrong["scopes"] = f"{bad[:80]!r} is no scope; one is <resource>:<action>, each part may be *"
+    return frozenset(value)
+
+
+def _read_moment(value: object, wrong: dict[str, str]) -> int | None:
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        wrong["expiresAt"] = "must be a time with its zone (RFC 3339), or null"
+        return None
+    if moment.timestamp() <= now():
+        wrong["expiresAt"] = "has passed"
+    return int(moment.timestamp())

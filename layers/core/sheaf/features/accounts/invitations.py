@@ -1,0 +1,116 @@
+"""Invitations to a tenant. Inviting an address that is known elsewhere answers and mails like any other."""
+
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any
+
+from sheaf.access import tenants, tokens
+from sheaf.access.caller import Caller
+from sheaf.base import ids
+from sheaf.base.bounds import INVITATION_SECONDS
+from sheaf.base.clock import iso, now, now_ms
+from sheaf.base.config import config
+from sheaf.base.errors import Conflict, InvalidLink, NotFound
+from sheaf.entity import registry
+from sheaf.entity.body import object_of
+from sheaf.entity.hooks import Change
+from sheaf.features.accounts.letters import link, look_up
+from sheaf.records.once import Once, put_once
+from sheaf.store import keys, table
+from sheaf.store.table import ConditionFailed, Item, Write
+
+_KEPT_SECONDS = 30 * 24 * 3600  # after it has expired
+
+
+def invite(caller: Caller, body: object, once: Once | None) -> dict[str, Any]:
+    """Invite `{"email", "role"?}`; raises ValidationFailed, Conflict where the address is a member's already."""
+    fields = object_of(body, "email", "role")
+    users = registry.find("users")
+    checked = users.created({"name": "Invited", **fields}, Change("created", caller.principal, "", None))
+    mark = table.get(config().records_table, keys.unique(caller, "users", "email", checked["email"]))
+    if mark is not None:
+        raise Conflict("This address belongs to a member already", fields={"email": "is a member"})
+    until = now() + INVITATION_SECONDS
+    item = {"email": checked["email"], "role": checked["role"], "st": "open", "by": caller.principal, "at": iso(now_ms()),
+            "exp": until, "ttl": until + _KEPT_SECONDS}  # fmt: skip
+    key = keys.invitation(caller, ids.new("inv"))
+    first = put_once([Write(config().control_table, "put", key, item=item)], once, invitation=key.sk)
+    return shown(find(caller, first["invitation"]) if first else {"sk": key.sk, **item})
+
+
+def listing(caller: Caller, limit: int, after: str) -> tuple[list[dict[str, Any]], str | None]:
+    """A page of the tenant's invitations, the newest first, and where the next one begins."""
+    found = table.query(config().control_table, keys.invitation(caller, "").pk, after=after, newest_first=True, page=limit + 1)
+    items = list(islice(found, limit + 1))
+    return [shown(item) for item in items[:limit]], items[limit - 1]["sk"] if len(items) > limit else None
+
+
+def find(caller: Caller, invitation_id: str) -> Item:
+    """One invitation; raises NotFound."""
+    known = ids.is_id(invitation_id, "inv")
+    item = table.get(config().control_table, keys.invitation(caller, invitation_id)) if known else None
+    if item is None:
+        raise NotFound(f"There is no invitation {invitation_id[:80]!r}")
+    return item
+
+
+def revoke(caller: Caller, invitation_id: str) -> None:
+    """Take an invitation back; raises NotFound, Conflict where it was accepted."""
+    item = find(caller, invitation_id)
+    try:
+        table.update(config().control_table, keys.invitation(caller, item["sk"]), "SET #st = :revoked",
+                     condition="#st IN (:open, :revoked)", values={"open": "open", "revoked": "revoked"})  # fmt: skip
+    except ConditionFailed:
+        raise Conflict("The invitation was accepted already") from None
+
+
+def find_open(token: object) -> Item | None:
+    """The open invitation of a mail's token, or None."""
+    try:
+        invitation_id, place = tokens.read_mail_token(token, "inv")
+    except InvalidLink:
+        return None
+    item = table.get(config().control_table, keys.invitation(tenants.setup(f"tnt_{place}"), invitation_id))
+    return item if item and item["st"] == "open" and item["exp"] > now() else None
+
+
+def tenant_of(item: Item) -> str:
+    """The tenant that invites."""
+    return keys.tenant_of(item["pk"])
+
+
+def accept(item: Item, user_id: str) -> Write:
+    """The write that uses an open invitation up."""
+    key = keys.Key(item["pk"], item["sk"])
+    return Write(config().control_table, "update", key, expression="SET #st = :accepted, #us = :user", condition="#st = :open",
+                 values={"accepted": "accepted", "open": "open", "user": user_id})  # fmt: skip
+
+
+def message(item: Item) -> Mapping[str, str]:
+    """The message that has an invitation sent."""
+    return {"tenant": keys.tenant_of(item["pk"]), "id": item["sk"], "invitation": item["sk"]}
+
+
+def compose(caller: Caller, invitation_id: str) -> Mapping[str, Any] | None:
+    """The mail of an invitation, or None where it is not open any more."""
+    item = find(caller, invitation_id)
+    tenant = tenants.find(caller)
+    if item["st"] != "open" or item["exp"] <= now() or tenant is None:
+        return None
+    account, _ = look_up(keys.mailbox(item["email"]))
+    token = tokens.mail_token(item["sk"], caller.tenant.removeprefix("tnt_"))
+    text = (
+        f"{tenant['name']} has invited you, but this address has an account elsewhere already, and it can have one only.\n"
+        "Ask to be invited with another address.\n"
+        if account
+        else f"{tenant['name']} has invited you. Register with this address and this invitation\n"
+        f"(good for {INVITATION_SECONDS // 86_400} days):\n\n{link('join', token)}\n"
+    )
+    return {"id": item["sk"], "to": item["email"], "subject": f"Invitation to {tenant['name']}", "text": text, "replyTo": None}
+
+
+def shown(item: Item) -> dict[str, Any]:
+    """An invitation as it is answered."""
+    expired = item["st"] == "open" and item["exp"] <= now()
+    return {"id": item["sk"], "email": item["email"], "role": item["role"], "status": "expired" if expired else item["st"],
+            "invitedBy": item["by"], "createdAt": item["at"], "expiresAt": iso(item["exp"] * 1000)}  # fmt: skip

@@ -1,0 +1,119 @@
+"""Letters: mails about accounts. Asking for one is one put, the same for known and unknown addresses; the stream of Control
+puts it into the queue of mails, and only there it is found out what to write to whom.
+
+A letter's token names it and proves that we sent it; nothing that is kept could be used in its place.
+"""
+
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any, Literal
+
+from sheaf.access import tokens, tries
+from sheaf.base import ids
+from sheaf.base.bounds import LETTERS_PER_HOUR, RESET_SECONDS, VERIFY_SECONDS
+from sheaf.base.clock import now
+from sheaf.base.config import config
+from sheaf.base.errors import InvalidLink, RateLimited
+from sheaf.records.once import Once, put_once
+from sheaf.store import keys, table
+from sheaf.store.table import Item, Write
+
+Kind = Literal["register", "resend", "reset"]
+TENANT = "@accounts"  # whom these mails are counted to: they belong to no tenant
+_SECONDS: Mapping[Kind, int] = {"register": VERIFY_SECONDS, "resend": VERIFY_SECONDS, "reset": RESET_SECONDS}
+_NEWEST = 10  # of a mailbox's letters are looked at
+_KEPT_SECONDS = 24 * 3600  # after a letter has expired
+
+
+def ask(email: str, kind: Kind, once: Once | None, told: Mapping[str, str] | None = None, **data: str | None) -> None:
+    """Ask for a letter to an address. `told` is what a request that comes again under `once` has to know."""
+    letter_id = ids.new("ltr")
+    until = now() + _SECONDS[kind]
+    item = {"kind": kind, "email": email, "exp": until, "ttl": until + _KEPT_SECONDS, **data}
+    key = keys.letter(keys.mailbox(email), letter_id)
+    put_once([Write(config().control_table, "put", key, item=item)], once, **(told or {"letter": letter_id}))
+
+
+def message(item: Item) -> Mapping[str, str]:
+    """The message that has a letter written."""
+    return {"tenant": TENANT, "id": item["sk"], "letter": item["pk"]}
+
+
+def compose(asked: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The mail for a letter, or None where nothing is to be sent."""
+    mailbox = keys.mailbox_of(asked["letter"])
+    letter = table.get(config().control_table, keys.letter(mailbox, asked["id"]))
+    if letter is None or letter["exp"] <= now():
+        return None
+    account, found = look_up(mailbox)
+    subject, text = _text(letter, account, found)
+    if not text:
+        return None
+    try:
+        tries.count(keys.letters_sent(mailbox), LETTERS_PER_HOUR, 3_600, LETTERS_PER_HOUR, "Too many mails")
+    except RateLimited:
+        return None  # nobody's mailbox is flooded through us
+    return {"id": asked["id"], "to": letter["email"], "subject": subject, "text": text, "replyTo": None}
+
+
+def read(token: object, *kinds: Kind) -> Item:
+    """The letter of a token; raises InvalidLink for one that is damaged, expired, used or of another kind."""
+    letter_id, mailbox = tokens.read_mail_token(token, "ltr")
+    letter = table.get(config().control_table, keys.letter(mailbox, letter_id))
+    if letter is None or letter["exp"] <= now() or letter["kind"] not in kinds:
+        raise InvalidLink("The token is damaged, expired or used")
+    return letter
+
+
+def use(letter: Item, user: str) -> Write:
+    """The write that makes a letter used, once, by what it goes along with."""
+    key = keys.letter(keys.mailbox_of(letter["pk"]), letter["sk"])
+    return Write(config().control_table, "update", key, expression="SET #used = :user REMOVE #hash",
+                 condition="attribute_exists(#pk) AND attribute_not_exists(#used)", values={"user": user})  # fmt: skip
+
+
+def look_up(mailbox: str) -> tuple[Item | None, list[Item]]:
+    """The account of a mailbox, if any, and its newest letters, by one read."""
+    found = list(islice(table.query(config().control_table, keys.account(mailbox).pk, newest_first=True, page=_NEWEST), _NEWEST))
+    account = found[0] if found and found[0]["sk"] == keys.account(mailbox).sk else None
+    return account, [item for item in found if item is not account]
+
+
+def open_registration(found: list[Item]) -> Item | None:
+    """The newest registration among letters that can still be confirmed."""
+    return next((each for each in found if each["kind"] == "register" and "used" not in each and each["exp"] > now()), None)
+
+
+def link(page: str, token: str) -> str:
+    """How a mail tells its token: as a link to the front end, or as it is where there is none."""
+    return token if config().app_url == "none" else f"{config().app_url.rstrip('/')}/{page}?token={token}"
+
+
+def _text(letter: Item, account: Item | None, found: list[Item]) -> tuple[str, str]:
+    mailbox = keys.mailbox_of(letter["pk"])
+    if letter["kind"] == "reset":
+        return _set_password(tokens.mail_token(letter["sk"], mailbox)) if account else ("", "")
+    if account:
+        return (
+            "You have an account already",
+            "Somebody, perhaps you, asked for an account with this address. There is one already: log in, or ask for a new\n"
+            "password if you do not remember yours. If it was not you, nothing has happened and nothing needs to be done.\n",
+        )
+    registered = letter if letter["kind"] == "register" else open_registration(found)
+    return _confirm(tokens.mail_token(registered["sk"], mailbox)) if registered else ("", "")
+
+
+def _confirm(token: str) -> tuple[str, str]:
+    return (
+        "Confirm your address",
+        f"Confirm this address to open your account (good for {VERIFY_SECONDS // 3600} hours):\n\n{link('verify', token)}\n\n"
+        "If you did not ask for an account, do nothing.\n",
+    )
+
+
+def _set_password(token: str) -> tuple[str, str]:
+    return (
+        "Set a new password",
+        f"Set a new password (good for {RESET_SECONDS // 60} minutes, once):\n\n{link('reset', token)}\n\n"
+        "If you did not ask for it, do nothing: your password stays as it is.\n",
+    )

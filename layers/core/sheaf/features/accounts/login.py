@@ -1,0 +1,108 @@
+"""Login, refresh and logout."""
+
+from typing import Any
+
+from sheaf.access import passwords, sessions, tenants, tokens, tries
+from sheaf.access.caller import Caller
+from sheaf.access.sessions import Device, Grant
+from sheaf.base.config import config
+from sheaf.base.errors import (
+    AccountSuspended,
+    EmailNotVerified,
+    InvalidToken,
+    PermissionDenied,
+    TenantDisabled,
+    Unauthenticated,
+    ValidationFailed,
+)
+from sheaf.entity.body import object_of
+from sheaf.features.accounts import letters, people
+from sheaf.store import keys, table
+from sheaf.store.table import ConditionFailed, Item
+
+WRONG = "Invalid email or password"
+
+
+def read(body: object) -> tuple[str, str, bool]:
+    """`{"email", "password", "rememberMe"?}`; raises ValidationFailed."""
+    fields = object_of(body, "email", "password", "rememberMe")
+    wrong = {name: "is required, a string" for name in ("email", "password")
+             if not isinstance(fields.get(name), str) or not 0 < len(fields[name]) <= 254}  # fmt: skip
+    if not isinstance(fields.get("rememberMe", False), bool):
+        wrong["rememberMe"] = "must be true or false"
+    if wrong:
+        raise ValidationFailed("Email and password are required", fields=wrong)
+    return fields["email"].strip().lower(), fields["password"], fields.get("rememberMe", False)
+
+
+def login(email: str, password: str, device: Device, request_id: str) -> tuple[Grant, str, dict[str, Any]]:
+    """A grant, its tenant and the user for a right pair.
+
+    Raises Unauthenticated, with the same work and words for every wrong pair, RateLimited, and what only somebody who knows
+    the password is told: EmailNotVerified, AccountSuspended, TenantDisabled.
+    """
+    mailbox = keys.mailbox(email)
+    tries.admit_login(mailbox)
+    account, found = letters.look_up(mailbox)
+    holder = account or letters.open_registration(found)
+    if not passwords.matches(holder.get("hash") if holder else None, password):
+        raise Unauthenticated(WRONG)
+    tries.clear_login(mailbox)
+    if account is None:
+        raise EmailNotVerified("Please verify your email before logging in")
+    scope = Caller(account["tn"], account["us"], "user", request_id)
+    _require_active(scope)
+    if passwords.is_dated(account["hash"]):
+        _renew_hash(mailbox, account, passwords.hashed(password))
+    try:
+        grant = sessions.begin(scope, account["us"], device)
+    except InvalidToken:
+        raise AccountSuspended("This account is suspended") from None
+    return grant, scope.tenant, people.view(people.profile(scope, account["us"]))
+
+
+def refresh(text: object, device: Device) -> Grant:
+    """The next pair of tokens; raises InvalidToken, TenantDisabled, ValidationFailed."""
+    if not isinstance(text, str):
+        raise ValidationFailed.naming({"refreshToken": "is required, a string"})
+    token, grant = sessions.refresh(text, device)
+    _require_tenant(token)
+    return grant
+
+
+def renew(cookie: str, device: Device) -> tuple[tokens.Claims, str]:
+    """The claims behind a session's cookie and a new access token; raises InvalidToken, TenantDisabled."""
+    claims = tokens.read(cookie, "session+jwt")
+    sessions.renew(claims, claims.user, claims.session, device)
+    _require_tenant(claims)
+    return claims, tokens.issue(claims.tenant, claims.user, claims.session)
+
+
+def logout(caller: Caller) -> None:
+    """End the caller's session; raises PermissionDenied for an API key, which has none."""
+    if caller.session is None:
+        raise PermissionDenied("An API key has no session; it ends by being revoked")
+    sessions.end(caller, caller.principal, caller.session)
+
+
+def _require_active(scope: Caller) -> None:
+    _require_tenant(scope)
+    known = people.role_of(scope, scope.principal)
+    if known is None or known[0] in ("suspended", "banned"):
+        raise AccountSuspended("This account is suspended")
+    if known[0] == "pending":
+        raise EmailNotVerified("Please verify your email before logging in")
+
+
+def _require_tenant(scope: keys.Scope) -> None:
+    tenant = tenants.find(scope)
+    if tenant is None or tenant["st"] != "active":
+        raise TenantDisabled("This tenant is disabled")
+
+
+def _renew_hash(mailbox: str, account: Item, made: str) -> None:
+    try:
+        table.update(config().control_table, keys.account(mailbox), "SET #hash = :made", condition="#hash = :was",
+                     values={"made": made, "was": account["hash"]})  # fmt: skip
+    except ConditionFailed:
+        return  # another password was set meanwhile

@@ -1,0 +1,207 @@
+"""The users of a tenant as its admins see and steer them, one by one or many as a job."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from sheaf.access import limits, tries
+from sheaf.access.caller import Caller
+from sheaf.base import ids
+from sheaf.base.bounds import CHUNK_WINDOW, USER_ACTIONS
+from sheaf.base.clock import iso
+from sheaf.base.config import config
+from sheaf.base.errors import Conflict, SheafError, TooLarge, ValidationFailed
+from sheaf.entity import query, registry
+from sheaf.entity.body import object_of
+from sheaf.entity.filters import Group, Test
+from sheaf.entity.hooks import Change
+from sheaf.entity.names import ROLES
+from sheaf.features.accounts import api_keys, letters, people
+from sheaf.formats import ndjson
+from sheaf.jobs import machine
+from sheaf.jobs.runner import Result, Task
+from sheaf.records import read
+from sheaf.records.once import Once
+from sheaf.records.page import Page, page
+from sheaf.records.rows import Stamp, fields_of
+from sheaf.store import blobs, keys, table
+from sheaf.store.table import Item
+
+ACTIONS = ("ban", "unban", "suspend", "unsuspend", "verify", "change_role")
+_CHUNK_USERS = 25  # of one chunk: each takes two calls and a transaction
+_RESULTS = "results.ndjson"
+
+
+def listing(caller: Caller, asked: Mapping[str, str]) -> tuple[Page, query.Query, list[dict[str, Any]]]:
+    """A page of users with their last logins; `search` finds parts of names and addresses. Raises InvalidParameter."""
+    users = registry.find("users")
+    given = dict(asked)
+    text = given.pop("search", "").strip()
+    wanted = query.parse(users, {"page": "1", **given} if "cursor" not in given else given)
+    parts = tuple(Test(name, "icontains", text, users.kinds[name]) for name in ("name", "email"))
+    # The text is part of what a cursor is bound to, as every parameter is.
+    found = page(caller, replace(wanted, identity=f"{wanted.identity}\0{text}"), (Group("or", parts),) if text else ())
+    return found, wanted, _with_logins(caller, [row.document for row in found.rows])
+
+
+def show(caller: Caller, user_id: str) -> dict[str, Any]:
+    """One user with the last login; raises NotFound."""
+    return _with_logins(caller, [people.profile(caller, user_id)])[0]
+
+
+def add(caller: Caller, body: object) -> dict[str, Any]:
+    """Add `{"name", "email", "role"?}`: pending until a password is set by a mail. Raises ValidationFailed, Conflict."""
+    fields = object_of(body, "name", "email", "role")
+    checked = registry.find("users").created({**fields, "status": "pending"}, Change("created", caller.principal, "", None))
+    given = {name: checked[name] for name in ("name", "email", "role", "status")}
+    try:
+        row = people.create(caller, ids.new("usr"), given, None)
+    except people.KnownAddress:
+        # An address of another tenant: an invitation takes the same way for everybody and so tells nothing.
+        raise Conflict("This user cannot be added; send an invitation instead") from None
+    letters.ask(checked["email"], "reset", None)
+    return row.document
+
+
+def change(caller: Caller, user_id: str, body: object) -> dict[str, Any]:
+    """Change a user's `{"role"?, "status"?, "name"?}`; raises ValidationFailed, NotFound, Conflict."""
+    fields = object_of(body, "role", "status", "name")
+    if not fields:
+        raise ValidationFailed.naming({"": "must hold role, status or name"})
+    _require_another(caller, user_id, fields)
+    row = people.change(caller, user_id, fields)
+    return _with_logins(caller, [row.document])[0]
+
+
+def remove(caller: Caller, user_id: str) -> None:
+    """Take a user out of the tenant; raises NotFound, Conflict."""
+    _require_another(caller, user_id, {"status": "removed"})
+    people.remove(caller, user_id)
+
+
+def unlock(caller: Caller, user_id: str) -> None:
+    """Forget a user's wrong passwords; raises NotFound."""
+    tries.clear_login(keys.mailbox(people.email_of(caller, user_id)))
+
+
+def refill(caller: Caller, principal: str) -> dict[str, Any]:
+    """Give a user or an API key of the tenant the window of this minute back; raises NotFound."""
+    is_key = principal.startswith("key_")
+    name = api_keys.find(caller, principal)["p"] if is_key else people.profile(caller, principal)["id"]
+    limits.refill(keys.principal(caller, name))
+    return {"principal": principal, "reset": True}
+
+
+def accept(caller: Caller, body: object, once: Once | None) -> Item:
+    """Put `{"action", "userIds", "role"?}` down as a job; raises ValidationFailed, TooLarge."""
+    if once and (first := once.found()):
+        return machine.find(caller, first["job"])
+    fields = object_of(body, "action", "userIds", "role")
+    wrong: dict[str, str] = {}
+    action, wanted, role = fields.get("action"), fields.get("userIds"), fields.get("role")
+    if action not in ACTIONS:
+        wrong["action"] = f"must be one of {', '.join(ACTIONS)}"
+    if action == "change_role" and role not in ROLES:
+        wrong["role"] = f"must be one of {', '.join(ROLES)}"
+    elif action != "change_role" and role is not None:
+        wrong["role"] = "is for change_role"
+    if not isinstance(wanted, list) or not wanted or not all(isinstance(each, str) and each for each in wanted):
+        wrong["userIds"] = "must be a list of user ids"
+    elif len(set(wanted)) < len(wanted):
+        wrong["userIds"] = "names a user twice"
+    if wrong or not isinstance(wanted, list):
+        raise ValidationFailed.naming(wrong)
+    if len(wanted) > USER_ACTIONS:
+        raise TooLarge(f"{len(wanted):,} users; {USER_ACTIONS:,} is the most")
+    chunks = -(-len(wanted) // _CHUNK_USERS)
+    plan = {"action": action, "role": role, "ids": to_json([each[:80] for each in wanted]).decode(), "file": _RESULTS}
+    return machine.accept(caller, "users", job_id=machine.new_id(), entity="users", chunks=chunks, total=len(wanted), plan=plan,
+                          once=once)  # fmt: skip
+
+
+class UsersWork:
+    """The chunks of a job over users: the outcome of each stands in one line of results.ndjson."""
+
+    def run(self, task: Task) -> Result:
+        """Apply the action to the users of one chunk; to do it again changes nothing and says the same."""
+        wanted: list[str] = from_json(task.job["ids"])
+        start = task.number * _CHUNK_USERS
+        lines = [_applied(task, index, user_id) for index, user_id in enumerate(wanted[start : start + _CHUNK_USERS], start)]
+        blobs.put(config().jobs_bucket, _part_key(task.caller, task.job["sk"], task.number), ndjson.dump(lines),
+                  "application/x-ndjson")  # fmt: skip
+        return {name: sum(1 for line in lines if line["outcome"] == name) for name in ("updated", "skipped", "failed")}
+
+    def following(self, task: Task, done: Item) -> range:
+        """The chunk one window further on."""
+        following = task.number + CHUNK_WINDOW
+        return range(following, min(following + 1, task.job["chunks"]))
+
+    def is_complete(self, job: Item, done: Sequence[Item]) -> bool:
+        """Every chunk has its result."""
+        return len(done) == int(job["chunks"])
+
+    def finalise(self, caller: Caller, job: Item, done: Sequence[Item]) -> Result:
+        """Join the outcomes of all chunks."""
+        parts = [blobs.get(config().jobs_bucket, _part_key(caller, job["sk"], int(chunk["sk"]))) for chunk in done]
+        whole = b"".join(parts)
+        blobs.put(config().jobs_bucket, keys.job_object(caller, job["sk"], _RESULTS), whole, "application/x-ndjson")
+        return {"rows": job["total"], "bytes": len(whole), "sha256": sha256(whole).hexdigest()}
+
+
+def wanted_change(action: str, role: str | None, before: Mapping[str, Any]) -> dict[str, Any]:
+    """What an action makes of a person; nothing where that is so already. Raises Conflict where it cannot be."""
+    status = before["status"]
+    back = "active" if before["emailVerified"] else "pending"
+    match action:
+        case "ban":
+            after: dict[str, Any] = {"status": "banned"}
+        case "suspend":
+            if status == "banned":
+                raise Conflict("A banned user cannot be suspended; unban first")
+            after = {"status": "suspended"}
+        case "unban":
+            after = {"status": back} if status == "banned" else {}
+        case "unsuspend":
+            after = {"status": back} if status == "suspended" else {}
+        case "verify":
+            after = {"emailVerified": True, **({"status": "active"} if status == "pending" else {})}
+        case _:
+            after = {"role": role}
+    return {name: value for name, value in after.items() if before.get(name) != value}
+
+
+def _applied(task: Task, index: int, user_id: str) -> dict[str, Any]:
+    caller, job = task.caller, task.job
+    try:
+        item = read.item(caller, registry.find("users"), user_id)
+        mine = (item.get("j"), item.get("n")) == (job["sk"], index)
+        if not mine:
+            change = wanted_change(job["action"], job.get("role"), fields_of(item))
+            if not change:
+                return {"index": index, "id": user_id, "outcome": "skipped"}
+            _require_another(caller, user_id, change)
+            people.change(caller, user_id, change, stamp=Stamp(job["sk"], index))
+    except SheafError as error:
+        if error.status >= 500:
+            raise  # the table's trouble is not the user's: the whole chunk comes again
+        return {"index": index, "id": user_id, "outcome": "failed", "error": error.message, "code": error.code}
+    return {"index": index, "id": user_id, "outcome": "updated"}
+
+
+def _require_another(caller: Caller, user_id: str, change: Mapping[str, Any]) -> None:
+    """Nobody shuts themselves out by a slip."""
+    if user_id == caller.principal and ("role" in change or change.get("status", "active") != "active"):
+        raise Conflict("You cannot change your own role or status; another admin can")
+
+
+def _with_logins(caller: Caller, documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    found = table.get_many(config().limits_table, [keys.principal(caller, each["id"]) for each in documents])
+    logins = {key.sk: row.get("last") for key, row in found.items()}
+    return [{**each, "lastLogin": iso(last * 1000) if (last := logins.get(each["id"])) else None} for each in documents]
+
+
+def _part_key(caller: Caller, job_id: str, number: int) -> str:
+    return keys.job_object(caller, job_id, f"results-{number:06d}.ndjson")

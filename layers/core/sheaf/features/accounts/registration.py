@@ -1,0 +1,120 @@
+"""Registration: nothing exists before the address is confirmed, and no answer tells whether it was known."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sheaf.access import passwords, tenants
+from sheaf.base import ids
+from sheaf.base.bounds import TENANT_NAME_CHARACTERS
+from sheaf.base.clock import now_ms
+from sheaf.base.config import config
+from sheaf.base.errors import InvalidLink, PermissionDenied, ValidationFailed
+from sheaf.entity import registry
+from sheaf.entity.body import object_of
+from sheaf.entity.hooks import Change
+from sheaf.features.accounts import invitations, letters, people
+from sheaf.features.accounts.people import KnownAddress
+from sheaf.records.commit import AlongFailed
+from sheaf.records.once import Once
+from sheaf.store.table import Item
+
+TOLD = "Registered. If the address is not confirmed yet, a mail with a link is on its way"
+
+
+def read_address(body: object, *others: str) -> str:
+    """The `email` of a body, as it is kept; raises ValidationFailed."""
+    found = object_of(body, "email", *others).get("email")
+    if not isinstance(found, str) or not 0 < len(found.strip()) <= 254:
+        raise ValidationFailed.naming({"email": "is required, an e-mail address"})
+    return found.strip().lower()
+
+
+def register(body: object, once: Once | None, request_id: str) -> dict[str, Any]:
+    """Take `{"name", "email", "password", "tenantName"?, "invitation"?}`; raises ValidationFailed, PermissionDenied.
+
+    An invitation that was sent to the very address proves it, so the person is there at once; everybody else gets a letter.
+    """
+    settings = config()
+    if once and (first := once.found()):
+        return {"name": first["name"], "email": first["email"]}
+    if settings.registration == "closed":
+        raise PermissionDenied("Registration is closed")
+    person, password, tenant_name, invitation = _read(body)
+    if settings.registration == "invitation" and invitation is None:
+        raise PermissionDenied("Registration needs an invitation")
+    shown = {"name": person["name"], "email": person["email"]}
+    kept = passwords.hashed(password)
+    if invitation is not None and _has_joined(invitation, person, kept, once, request_id):
+        return shown
+    letters.ask(person["email"], "register", once, shown, name=person["name"], hash=kept, tenant=tenant_name)
+    return shown
+
+
+def verify(token: object, request_id: str) -> dict[str, Any]:
+    """Confirm an address by the token of its letter: now the tenant and its first admin exist. Raises InvalidLink.
+
+    A second time it says the same and does nothing.
+    """
+    letter = letters.read(token, "register")
+    # Both ids follow from the letter, so that two tries that meet make one tenant.
+    at_ms, seed = ids.time_of(letter["sk"]), letter["sk"]
+    scope = tenants.setup(ids.derived("tnt", at_ms, seed), request_id)
+    user_id = ids.derived("usr", at_ms, seed)
+    if "used" not in letter:
+        along = (letters.use(letter, user_id), *tenants.writes(scope, letter["tenant"], "free", admins=1))
+        fields = {"name": letter["name"], "email": letter["email"], "role": "admin", "status": "active", "emailVerified": True}
+        try:
+            people.create(scope, user_id, fields, letter["hash"], first=True, along=along)
+        except KnownAddress:
+            raise InvalidLink("The token is damaged, expired or used") from None
+        except AlongFailed:
+            pass  # its twin was faster
+    return {"email": letter["email"], "verified": True}
+
+
+def _has_joined(invitation: Item, person: Mapping[str, str], kept: str, once: Once | None, request_id: str) -> bool:
+    scope = tenants.setup(invitations.tenant_of(invitation), request_id)
+    user_id = ids.derived("usr", now_ms(), invitation["sk"])
+    fields = {**person, "role": invitation["role"], "status": "active", "emailVerified": True}
+    record = [once.record(**person)] if once else []
+    try:
+        people.create(scope, user_id, fields, kept, along=[invitations.accept(invitation, user_id), *record])
+    except KnownAddress:
+        return False
+    except AlongFailed:
+        raise _bad_invitation() from None
+    return True
+
+
+def _read(body: object) -> tuple[dict[str, str], str, str, Item | None]:
+    fields = object_of(body, "name", "email", "password", "tenantName", "invitation")
+    wrong: dict[str, str] = {}
+    person: dict[str, str] = {}
+    change = Change("created", "registration", "", None)
+    given = {name: fields[name] for name in ("name", "email") if name in fields}
+    try:
+        checked = registry.find("users").created(given, change)
+        person = {name: checked[name] for name in ("name", "email")}
+    except ValidationFailed as error:
+        wrong |= error.fields
+    password = fields.get("password")
+    texts = {name: value if isinstance(value, str) else "" for name, value in given.items()}
+    if complaint := passwords.complaint(password, email=texts.get("email", "")[:254], name=texts.get("name", "")[:50]):
+        wrong["password"] = complaint
+    tenant_name = fields.get("tenantName") or person.get("name", "")
+    low, high = TENANT_NAME_CHARACTERS
+    if not isinstance(tenant_name, str) or not low <= len(tenant_name.strip()) <= high:
+        wrong["tenantName"] = f"must have {low} to {high} characters"
+    if wrong:
+        raise ValidationFailed("Validation failed", fields=wrong)
+    invitation = None
+    if fields.get("invitation") is not None:
+        invitation = invitations.find_open(fields["invitation"])
+        if invitation is None or invitation["email"] != person["email"]:
+            raise _bad_invitation()
+    return person, str(password), tenant_name.strip(), invitation
+
+
+def _bad_invitation() -> ValidationFailed:
+    text = "is damaged, expired or used, or was sent to another address"
+    return ValidationFailed("Validation failed", fields={"invitation": text})

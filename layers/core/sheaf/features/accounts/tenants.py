@@ -1,0 +1,208 @@
+"""Tenants: a tenant's own admins read and steer theirs; the operators, admins of the tenant that owns the installation, all."""
+
+import hmac
+from collections.abc import Sequence
+from typing import Any
+
+from sheaf.access import limits, networks, tenants
+from sheaf.access.caller import Caller
+from sheaf.access.limits import PER_WINDOW
+from sheaf.base import ids
+from sheaf.base.bounds import TENANT_NAME_CHARACTERS
+from sheaf.base.clock import now, now_ms
+from sheaf.base.config import config
+from sheaf.base.errors import NotFound, PermissionDenied, ValidationFailed
+from sheaf.entity import registry
+from sheaf.entity.body import object_of
+from sheaf.entity.filters import EVERYTHING
+from sheaf.jobs import machine
+from sheaf.jobs.runner import Result, Task
+from sheaf.records import write
+from sheaf.records.once import Once, put_once
+from sheaf.records.page import candidates
+from sheaf.store import keys, table
+from sheaf.store.secrets import signing_secret
+from sheaf.store.table import ConditionFailed, Item
+
+_RESET_SECONDS = 300  # how long a confirmation is good
+_RESET_ROWS = 200  # rows of one step
+_KEPT = ("users",)  # a reset leaves people
+
+
+def create(caller: Caller, body: object, once: Once | None) -> dict[str, Any]:
+    """An operator makes a tenant of `{"name", "tier"?}`; raises PermissionDenied, ValidationFailed."""
+    _require_operator(caller)
+    fields = object_of(body, "name", "tier")
+    wrong = _wrong({"tier": "free", **fields}, required=("name",))
+    if wrong:
+        raise ValidationFailed.naming(wrong)
+    made = tenants.setup(ids.new("tnt"), caller.request_id)
+    found = put_once(tenants.writes(made, fields["name"].strip(), fields.get("tier", "free")), once, tenant=made.tenant)
+    return tenants.shown(_found(tenants.setup(found["tenant"]) if found else made))
+
+
+def listing(caller: Caller, limit: int, after: str) -> tuple[list[dict[str, Any]], str | None]:
+    """An operator's page of tenants, by age, and where the next one begins; raises PermissionDenied."""
+    _require_operator(caller)
+    listed = table.query(config().control_table, keys.tenants(), after=after, page=limit + 1)
+    names = [item["sk"] for _, item in zip(range(limit + 1), listed, strict=False)]
+    wanted = {name: keys.tenant(tenants.setup(name)) for name in names[:limit]}
+    rows = table.get_many(config().control_table, list(wanted.values()))
+    shown = [tenants.shown(rows[key]) for key in wanted.values() if key in rows]
+    return shown, names[limit - 1] if len(names) > limit else None
+
+
+def show(caller: Caller, tenant_id: str) -> dict[str, Any]:
+    """The caller's own tenant, or any for an operator; raises NotFound."""
+    return tenants.shown(_found(_scope(caller, tenant_id)))
+
+
+def change(caller: Caller, tenant_id: str, body: object, address: str) -> dict[str, Any]:
+    """Change `{"name"?, "adminIps"?}`, and for operators `tier` and `status`; raises ValidationFailed, PermissionDenied."""
+    fields = object_of(body, "name", "adminIps", "tier", "status")
+    scope = _scope(caller, tenant_id)
+    if {"tier", "status"} & fields.keys():
+        _require_operator(caller)
+    wrong = _wrong(fields)
+    values: dict[str, Any] = {"name": fields["name"].strip()} if "name" in fields and not wrong else {}
+    values |= {"tier": fields["tier"]} if "tier" in fields else {}
+    values |= {"st": fields["status"]} if "status" in fields else {}
+    gone = []
+    if "adminIps" in fields:
+        allowed, complaint = networks.read(fields["adminIps"] or [])
+        if complaint:
+            wrong["adminIps"] = complaint
+        elif allowed and scope.tenant == caller.tenant and not networks.holds(allowed, address):
+            wrong["adminIps"] = f"does not hold {address}, from which you are asking: you would shut yourself out"
+        values |= {"ips": allowed} if allowed else {}
+        gone = [] if allowed else ["ips"]
+    if not fields:
+        wrong[""] = "must hold name, adminIps, tier or status"
+    if wrong:
+        raise ValidationFailed.naming(wrong)
+    _update(scope, values, gone)
+    tenants.forget()
+    return tenants.shown(_found(scope))
+
+
+def reset(caller: Caller, tenant_id: str, body: object, once: Once | None) -> dict[str, Any] | Item:
+    """First a confirmation, then with it a job that moves every row but the users to the trash. Not in production.
+
+    Raises NotFound in production and for another tenant, ValidationFailed for a confirmation that is wrong or late.
+    """
+    if config().stage == "prod" or tenant_id != caller.tenant:
+        raise NotFound("There is nothing here")
+    if once and (first := once.found()):
+        return machine.find(caller, first["job"])
+    given = object_of(body, "confirmation").get("confirmation")
+    if given is None:
+        until = now() + _RESET_SECONDS
+        return {"confirmation": _confirmation(caller, until), "expiresIn": _RESET_SECONDS}
+    until_text = given.partition(".")[0] if isinstance(given, str) else ""
+    until = int(until_text) if until_text.isdigit() and len(until_text) < 12 else 0
+    if until <= now() or not hmac.compare_digest(_confirmation(caller, until), str(given)):
+        raise ValidationFailed.naming({"confirmation": "is wrong or late; ask for another one without it"})
+    plan = {"at_ms": now_ms()}
+    return machine.accept(caller, "reset", job_id=machine.new_id(), entity="*", chunks=1, total=0, plan=plan, once=once)
+
+
+class ResetWork:
+    """The steps of a reset. Each begins where rows are left, so a step that comes twice finds what the first one left."""
+
+    def run(self, task: Task) -> Result:
+        """Move up to _RESET_ROWS rows to the trash."""
+        deleted = 0
+        for path in registry.paths():
+            if path in _KEPT:
+                continue
+            entity = registry.find(path)
+            for row_id, _ in candidates(task.caller, entity, EVERYTHING, "", _RESET_ROWS):
+                if deleted == _RESET_ROWS:
+                    return {"deleted": deleted, "rows": deleted, "more": 1}
+                if ids.time_of(row_id) > task.job["at_ms"]:
+                    continue  # made after the reset was asked for
+                try:
+                    write.delete(task.caller, entity, row_id)
+                except NotFound:
+                    continue  # somebody else has deleted it
+                deleted += 1
+        return {"deleted": deleted, "rows": deleted, "more": 0}
+
+    def following(self, task: Task, done: Item) -> range:
+        """The next step, unless this one found the end."""
+        return range(task.number + 1, task.number + 1 + done["more"])
+
+    def is_complete(self, job: Item, done: Sequence[Item]) -> bool:
+        """The last step has its result."""
+        return not done[-1]["more"]
+
+    def finalise(self, caller: Caller, job: Item, done: Sequence[Item]) -> Result:
+        """Nothing is left to do."""
+        return {}
+
+
+def is_operator(caller: Caller) -> bool:
+    """Whether the caller is an admin of the tenant that owns the installation."""
+    site = table.get(config().control_table, keys.site())
+    return caller.role == "admin" and site is not None and site["tn"] == caller.tenant
+
+
+def refill(caller: Caller, tenant_id: str) -> dict[str, Any]:
+    """An operator gives a tenant its quota of this window back; raises NotFound, PermissionDenied."""
+    _require_operator(caller)
+    scope = _scope(caller, tenant_id)
+    limits.refill(keys.quota(scope))
+    return {"tenant": tenant_id, "reset": True}
+
+
+def _require_operator(caller: Caller) -> None:
+    if not is_operator(caller):
+        raise PermissionDenied("Only operators of this installation may do this")
+
+
+def _scope(caller: Caller, tenant_id: str) -> Caller:
+    """The tenant of a path as a scope; raises NotFound for another one's unless the caller is an operator."""
+    if tenant_id == caller.tenant:
+        return caller
+    if ids.is_id(tenant_id, "tnt") and is_operator(caller):
+        return tenants.setup(tenant_id, caller.request_id)
+    raise _missing(tenant_id)
+
+
+def _found(scope: Caller) -> Item:
+    row = tenants.find(scope)
+    if row is None:
+        raise _missing(scope.tenant)
+    return row
+
+
+def _missing(tenant_id: str) -> NotFound:
+    return NotFound(f"There is no tenant {tenant_id[:80]!r}")
+
+
+def _update(scope: Caller, values: dict[str, Any], gone: Sequence[str]) -> None:
+    expression = "SET " + ", ".join(f"#{name} = :{name}" for name in values) if values else ""
+    expression += " REMOVE " + ", ".join(f"#{name}" for name in gone) if gone else ""
+    try:
+        table.update(config().control_table, keys.tenant(scope), expression, condition="attribute_exists(#pk)", values=values)
+    except ConditionFailed:
+        raise _missing(scope.tenant) from None
+
+
+def _wrong(fields: dict[str, Any], required: Sequence[str] = ()) -> dict[str, str]:
+    wrong: dict[str, str] = {}
+    low, high = TENANT_NAME_CHARACTERS
+    if "name" in fields or "name" in required:
+        name = fields.get("name")
+        if not isinstance(name, str) or not low <= len(name.strip()) <= high or not name.strip().isprintable():
+            wrong["name"] = f"is required, {low} to {high} characters"
+    if "tier" in fields and fields["tier"] not in PER_WINDOW:
+        wrong["tier"] = f"must be one of {', '.join(PER_WINDOW)}"
+    if "status" in fields and fields["status"] not in ("active", "disabled"):
+        wrong["status"] = "must be active or disabled"
+    return wrong
+
+
+def _confirmation(caller: Caller, until: int) -> str:
+    said = f"{caller.tenant}\0{caller.principal}\0{until}"
+    return f"{until}.{hmac.digest(signing_secret().derived('tenant-reset'), said.encode(), 'sha256').hex()}"
