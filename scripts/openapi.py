@@ -35,7 +35,7 @@ def pretend() -> None:
     from sheaf.base.config import Config
 
     for each in fields(Config):
-        value = "false" if "bool" in str(each.type) else "0" if "int" in str(each.type) else "never"
+        value = "false" if "bool" in str(each.type) else "12" if "int" in str(each.type) else "never"
         os.environ.setdefault(f"SHEAF_{each.name.upper()}", value)
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
@@ -48,7 +48,7 @@ def documents() -> dict[Path, str]:
 
     pretend()
     routes = [
-        RouteFacts(method, "/" + "/".join(rule.segments), route.permission)
+        RouteFacts(method, "/" + "/".join(rule.segments), route.permission, route.cost)
         for api in apis()
         for rule in api.rules()  # type: ignore[attr-defined]
         for method, route in rule.methods.items()

@@ -25,6 +25,7 @@ import template
 from sheaf.access import limits, passwords, tenants
 from sheaf.access.caller import Caller
 from sheaf.access.limits import Tier
+from sheaf.base import clock
 from sheaf.base.config import config
 from sheaf.base.ids import new
 from sheaf.entity.names import Role
@@ -113,6 +114,7 @@ class World:
 
     def __init__(self) -> None:
         self._read: dict[str, int] = {}
+        self._visitors = 0
         for name in TABLES:
             self._make_table(name)
         sqs, s3 = aws.client("sqs"), aws.client("s3")
@@ -148,6 +150,12 @@ class World:
         answer = self.http("POST", "/v1/auth/login", {"email": email, "password": password}, **more)
         assert answer.status == 200, answer.text
         return str(answer.data["token"])
+
+    def token_of(self, tenant: Tenant, email: str, role: Role = "user") -> str:
+        """A logged-in user of the tenant, made at once."""
+        self.user(tenant, email, role)
+        self._visitors += 1
+        return self.token(email, source_ip=f"203.0.113.{self._visitors % 250}")
 
     def mail_token(self, to: str = "") -> str:
         """The token in the newest mail (to an address)."""
@@ -270,6 +278,14 @@ class World:
             **({"GlobalSecondaryIndexes": declared["GlobalSecondaryIndexes"]} if "GlobalSecondaryIndexes" in declared else {}),
             **({"StreamSpecification": {"StreamEnabled": True, **stream}} if stream else {}),
         )
+
+
+@contextmanager
+def later(seconds: float) -> Iterator[None]:
+    """The same place, so many seconds from now."""
+    moment = clock.now() + seconds
+    with clock.using(lambda: moment):
+        yield
 
 
 @cache

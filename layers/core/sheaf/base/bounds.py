@@ -78,6 +78,7 @@ ADMIN_USERS_PER_WINDOW = 50  # lists of users of one admin
 LOGIN_TRIES = 5  # passwords that one account may be tried with in LOGIN_TRY_SECONDS
 LOGIN_TRY_SECONDS = 900  # the window of those tries
 LOGIN_FREE_TRIES = 2  # tries before each further one has to wait, 1 s, then 2, 4, …
+LOGIN_STEP_MS = 50  # a refused login takes a multiple of this
 PASSWORD_LEAST = 8  # no installation may ask for less
 PASSWORD_MOST = 128  # characters of a password
 ACCOUNT_NAME_CHARACTERS = (2, 50)  # a person's name

@@ -62,7 +62,7 @@ def _convert(name: str, raw: str, kind: str) -> object:
         if raw not in ("true", "false"):
             raise ConfigError(f"the environment variable {name} must be true or false, not {raw!r}")
         return raw == "true"
-    if kind == "int":
+    if kind == str(int):
         if not raw.isdigit():
             raise ConfigError(f"the environment variable {name} must be a whole number, not {raw!r}")
         return int(raw)

@@ -62,6 +62,7 @@ class RouteFacts:
     method: str
     rule: str
     permission: str  # empty for a public one
+    cost: int  # what a request takes from the window
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,9 @@ def _operation(place: Place, operation: Operation) -> Document:
         kinds = ["application/json", *(["application/merge-patch+json"] if route.method == "PATCH" else [])]
         made["requestBody"] = {"required": True, "content": dict.fromkeys(kinds, content)}
     if route.permission:
-        made["x-permission"] = route.permission
+        made["x-permission"] = route.permission.replace("<entity>", entity.path if entity else "")
+        if route.cost > 1:
+            made["x-rate-limit-cost"] = route.cost
     else:
         made["security"] = [] if route.rule != "/v1/health" else [{}, {"bearer": []}]
     return made

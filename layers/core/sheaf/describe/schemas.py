@@ -174,7 +174,7 @@ PAGE = record(
 JOB = record(
     {
         "id": ID,
-        "type": {"enum": ["bulk", "export"]},
+        "type": {"enum": ["bulk", "export", "users", "reset"]},
         "entity": {"type": "string"},
         "status": {"enum": ["queued", "running", "finalising", "succeeded", "failed"]},
         "counts": record(dict.fromkeys(("total", "created", "updated", "deleted", "skipped", "failed"), COUNT)),
@@ -280,13 +280,57 @@ BLOG_POST = record(
         "status": {"enum": ["draft", "published", "archived"]},
     },
 )
-LOGIN = record(
+GRANT: dict[str, Schema] = {
+    "token": ID,
+    "tokenType": {"const": "Bearer"},
+    "expiresIn": COUNT,
+    "refreshToken": ID,
+    "refreshExpiresIn": COUNT,
+}
+SESSION = record(
     {
-        "token": ID,
-        "tokenType": {"const": "Bearer"},
-        "expiresIn": COUNT,
-        "user": record({"id": ID, "name": ID, "email": ID, "role": ID}),
+        "id": ID,
+        "current": {"type": "boolean"},
+        "device": ID,
+        "userAgent": ID,
+        "address": ID,
+        "createdAt": MOMENT,
+        "lastSeenAt": MOMENT,
+        "expiresAt": MOMENT,
+    }
+)
+API_KEY = {
+    "type": "object",
+    "properties": {
+        "id": ID,
+        "name": ID,
+        "role": ID,
+        "scopes": nullable(array(ID)),
+        "allowedIps": nullable(array(ID)),
+        "expiresAt": nullable(MOMENT),
+        "createdAt": MOMENT,
+        "createdBy": ID,
+        "rotatedAt": nullable(MOMENT),
+        "lastUsedAt": nullable(MOMENT),
     },
+    "required": ["id", "name", "role", "scopes", "createdAt"],
+}
+TENANT = record(
+    {"id": ID, "name": ID, "tier": ID, "status": ID, "adminIps": nullable(array(ID)), "createdAt": MOMENT},
+)
+INVITATION = record(
+    {
+        "id": ID,
+        "email": ID,
+        "role": ID,
+        "status": {"enum": ["open", "accepted", "revoked", "expired"]},
+        "invitedBy": ID,
+        "createdAt": MOMENT,
+        "expiresAt": MOMENT,
+    }
+)
+PERSON = record(
+    {"id": ID, "name": ID, "email": ID, "role": ID, "avatar": nullable(ID), "emailVerified": {"type": "boolean"}},
 )
 SHARED: dict[str, Schema] = {
     "Error": ERROR,
@@ -300,7 +344,18 @@ SHARED: dict[str, Schema] = {
     "Webhook": WEBHOOK,
     "Attempt": ATTEMPT,
     "BlogPost": BLOG_POST,
-    "Login": LOGIN,
+    "Tokens": record(GRANT),
+    "Login": record({**GRANT, "user": ref("Person")}),
+    "Session": SESSION,
+    "ApiKey": API_KEY,
+    "Tenant": TENANT,
+    "Invitation": INVITATION,
+    "Person": PERSON,
+    "Member": {
+        "type": "object",
+        "properties": {"id": ID, "name": ID, "email": ID, "role": ID, "status": ID, "lastLogin": nullable(MOMENT)},
+        "required": ["id"],
+    },
     "BlogError": record(
         {"error": ID, "message": ID, "allowedMethods": array(ID)}, optional=("message", "allowedMethods"), more=True
     ),

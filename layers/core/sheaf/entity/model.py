@@ -101,6 +101,8 @@ def _messages(model: type[Entity], error: ValidationError) -> dict[str, str]:
 def _message(model: type[Entity], path: str, kind: str, text: str) -> str:
     if kind == "missing":
         return "is required"
+    if kind == "string_pattern_mismatch" and "@" in text:
+        return "must be an e-mail address"
     if kind != "extra_forbidden":
         return text.removeprefix("Value error, ")
     return "is set by the server" if path in SYSTEM_FIELDS else f"is not a field of {model.__name__}"

@@ -6,6 +6,7 @@ from sheaf.access.caller import Caller
 from sheaf.base import ids
 from sheaf.base.config import config
 from sheaf.base.errors import NotFound
+from sheaf.entity.filters import index_value
 from sheaf.entity.registry import EntityType
 from sheaf.records.rows import Row, from_item
 from sheaf.store import keys, table
@@ -30,6 +31,13 @@ def item(caller: Caller, entity: EntityType, row_id: str) -> Item:
 def missing(entity: EntityType, row_id: str) -> NotFound:
     """The error that says there is no such row."""
     return NotFound(f"There is no {entity.word} {row_id[:80]!r}")
+
+
+def holder(caller: Caller, entity: EntityType, name: str, value: object) -> str | None:
+    """The id of the row that holds this value of a unique field, or None."""
+    mark = keys.unique(caller, entity.path, name, index_value(entity.kinds.get(name), value))
+    found = table.get(config().records_table, mark)
+    return str(found["r"]) if found else None
 
 
 def ever_written(caller: Caller, entity: EntityType, row_ids: Sequence[str]) -> set[str]:

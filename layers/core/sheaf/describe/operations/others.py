@@ -1,18 +1,9 @@
-"""Jobs, uploads, webhooks, accounts, the site and the system."""
+"""Jobs, uploads, webhooks, the site and the system."""
 
 from sheaf.describe.operations.operation import Operation, Operations
 from sheaf.describe.operations.rows import JOB
 from sheaf.describe.schemas import array, either, envelope, nullable, record, ref
 
-CREDENTIALS = record(
-    {
-        "email": {"type": "string", "minLength": 1, "maxLength": 254},
-        "password": {"type": "string", "minLength": 1, "maxLength": 254},
-        "rememberMe": {"type": "boolean"},
-    },
-    optional=("rememberMe",),
-    more=True,
-)
 HOOK = record(
     {
         "url": {"type": "string"},
@@ -84,15 +75,7 @@ ROUTES: Operations = {
         query=("limit",),
         errors=(404,),
     ),
-    # ---- accounts, the site, the system ----
-    ("POST", "/v1/auth/login"): Operation(
-        "Log in",
-        "accounts",
-        {200: envelope(ref("Login"), message=True)},
-        body=CREDENTIALS,
-        example={"email": "admin@acme.example", "password": "…"},
-        errors=(401, 403, 429),
-    ),
+    # ---- the site, the system ----
     ("GET", "/v1/hello"): Operation("A greeting", "site", {200: HELLO}, error="HelloError"),
     ("POST", "/v1/contact"): Operation(
         "Send a message to the operator",

@@ -55,9 +55,9 @@ def read_terms(caller: Caller, body: object, before: Terms | None = None) -> Ter
         wrong |= {"allowedIps": complaint} if complaint else {}
     if wrong:
         raise ValidationFailed.naming(wrong)
-    if ROLES.index(role) > ROLES.index(caller.role):
-        raise PermissionDenied("A key cannot have a higher role than whoever makes it")
-    return Terms(str(name).strip(), role, scopes, expires, addresses)
+    terms = Terms(str(name).strip(), role, scopes, expires, addresses)
+    _require_within(caller, terms)
+    return terms
 
 
 def create(caller: Caller, terms: Terms, once: Once | None = None) -> tuple[dict[str, Any], str | None]:
@@ -123,6 +123,7 @@ def rotate(caller: Caller, key_id: str, body: object, once: Once | None = None) 
     if isinstance(grace, bool) or not isinstance(grace, int) or not 0 <= grace <= ROTATION_SECONDS:
         raise ValidationFailed.naming({"graceSeconds": f"must be 0 to {ROTATION_SECONDS}"})
     row = find(caller, key_id)
+    _require_within(caller, _terms(row))
     terms, secret = _terms(row), tokens.new_api_key(caller.tenant)
     principal, until = tokens.principal_of_key(secret), min(now() + grace, terms.expires or now() + grace)
     former = keys.principal(caller, row["p"])
@@ -161,14 +162,22 @@ def _shown(row: Item, principal: Item | None) -> dict[str, Any]:
         "id": row["sk"],
         "name": row["name"],
         "role": row["role"],
-        "scopes": sorted(row["sc"]) if "sc" in row else None,
-        "allowedIps": sorted(row["ips"]) if "ips" in row else None,
-        "expiresAt": iso(row["exp"] * 1000) if "exp" in row else None,
+        "scopes": sorted(row["sc"]) if row.get("sc") else None,
+        "allowedIps": sorted(row["ips"]) if row.get("ips") else None,
+        "expiresAt": iso(row["exp"] * 1000) if row.get("exp") else None,
         "createdAt": row["at"],
         "createdBy": row["by"],
         "rotatedAt": row.get("turned"),
         "lastUsedAt": iso(seen * 1000) if seen else None,
     }
+
+
+def _require_within(caller: Caller, terms: Terms) -> None:
+    """Nobody hands out more than they hold: neither a higher role nor, from a key with scopes, wider ones."""
+    if ROLES.index(terms.role) > ROLES.index(caller.role):
+        raise PermissionDenied("A key cannot have a higher role than whoever makes it")
+    if caller.scopes is not None and not all(roles.covers(caller.scopes, each) for each in terms.scopes or ("*",)):
+        raise PermissionDenied("A key cannot have wider scopes than the key that makes it")
 
 
 def _described(terms: Terms) -> Item:

@@ -15,6 +15,7 @@ from sheaf.entity import registry
 from sheaf.entity.body import object_of
 from sheaf.entity.hooks import Change
 from sheaf.features.accounts.letters import link, look_up
+from sheaf.records import read
 from sheaf.records.once import Once, put_once
 from sheaf.store import keys, table
 from sheaf.store.table import ConditionFailed, Item, Write
@@ -27,8 +28,7 @@ def invite(caller: Caller, body: object, once: Once | None) -> dict[str, Any]:
     fields = object_of(body, "email", "role")
     users = registry.find("users")
     checked = users.created({"name": "Invited", **fields}, Change("created", caller.principal, "", None))
-    mark = table.get(config().records_table, keys.unique(caller, "users", "email", checked["email"]))
-    if mark is not None:
+    if read.holder(caller, users, "email", checked["email"]):
         raise Conflict("This address belongs to a member already", fields={"email": "is a member"})
     until = now() + INVITATION_SECONDS
     item = {"email": checked["email"], "role": checked["role"], "st": "open", "by": caller.principal, "at": iso(now_ms()),

@@ -1,10 +1,12 @@
 """Login, refresh and logout."""
 
+import time
 from typing import Any
 
 from sheaf.access import passwords, sessions, tenants, tokens, tries
 from sheaf.access.caller import Caller
 from sheaf.access.sessions import Device, Grant
+from sheaf.base.bounds import LOGIN_STEP_MS
 from sheaf.base.config import config
 from sheaf.base.errors import (
     AccountSuspended,
@@ -41,11 +43,13 @@ def login(email: str, password: str, device: Device, request_id: str) -> tuple[G
     Raises Unauthenticated, with the same work and words for every wrong pair, RateLimited, and what only somebody who knows
     the password is told: EmailNotVerified, AccountSuspended, TenantDisabled.
     """
+    started = time.monotonic()
     mailbox = keys.mailbox(email)
     tries.admit_login(mailbox)
     account, found = letters.look_up(mailbox)
     holder = account or letters.open_registration(found)
     if not passwords.matches(holder.get("hash") if holder else None, password):
+        _wait_for_step(started)
         raise Unauthenticated(WRONG)
     tries.clear_login(mailbox)
     if account is None:
@@ -83,6 +87,12 @@ def logout(caller: Caller) -> None:
     if caller.session is None:
         raise PermissionDenied("An API key has no session; it ends by being revoked")
     sessions.end(caller, caller.principal, caller.session)
+
+
+def _wait_for_step(started: float) -> None:
+    """Refused logins end on steps of time, so that the moments a found account takes to read do not show."""
+    step = LOGIN_STEP_MS / 1000
+    time.sleep(step - (time.monotonic() - started) % step)
 
 
 def _require_active(scope: Caller) -> None:

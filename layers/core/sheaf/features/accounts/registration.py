@@ -101,7 +101,7 @@ def _read(body: object) -> tuple[dict[str, str], str, str, Item | None]:
     texts = {name: value if isinstance(value, str) else "" for name, value in given.items()}
     if complaint := passwords.complaint(password, email=texts.get("email", "")[:254], name=texts.get("name", "")[:50]):
         wrong["password"] = complaint
-    tenant_name = fields.get("tenantName") or person.get("name", "")
+    tenant_name = fields.get("tenantName") or person.get("name", "a name is missing above")
     low, high = TENANT_NAME_CHARACTERS
     if not isinstance(tenant_name, str) or not low <= len(tenant_name.strip()) <= high:
         wrong["tenantName"] = f"must have {low} to {high} characters"
