@@ -9,13 +9,13 @@ import importlib.util
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType, SimpleNamespace
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from moto import mock_aws
 from moto.dynamodb.models import dynamodb_backends
@@ -204,6 +204,12 @@ class World:
         merged = {**{k: v[0] for k, v in answer.get("multiValueHeaders", {}).items()}, **answer.get("headers", {})}
         return Answer(answer["statusCode"], merged, answer.get("body") or "")
 
+    def download(self, url: str) -> str:
+        """The content behind a presigned link of the bucket of jobs."""
+        path = unquote(urlsplit(url).path).lstrip("/")
+        found = aws.client("s3").get_object(Bucket="jobs", Key=path.removeprefix("jobs/"))
+        return str(found["Body"].read().decode())
+
     # ---- the plumber ----
 
     def changes(self) -> list[dict[str, Any]]:
@@ -278,6 +284,12 @@ class World:
             **({"GlobalSecondaryIndexes": declared["GlobalSecondaryIndexes"]} if "GlobalSecondaryIndexes" in declared else {}),
             **({"StreamSpecification": {"StreamEnabled": True, **stream}} if stream else {}),
         )
+
+
+def turn() -> Callable[[], float]:
+    """A clock that stands at the begin of a rate-limit window soon."""
+    moment = (clock.now() // 60 + 2) * 60.0
+    return lambda: moment
 
 
 @contextmanager

@@ -9,7 +9,6 @@ import pytest
 
 import world
 from sheaf.access import tenants, tokens
-from sheaf.base import clock
 from sheaf.base.config import config
 from sheaf.store import keys, table
 from sheaf.store.secrets import signing_secret
@@ -182,7 +181,7 @@ def test_forged_credentials_are_refused_as_tickets(sheaf: world.World, acme: wor
 
 
 def forged_texts(sheaf: world.World, acme: world.Tenant) -> dict[str, str]:
-    made = {name: text for name, text in bad_keys(sheaf, acme).items()}
+    made = dict(bad_keys(sheaf, acme).items())
     suffix = acme.id.removeprefix("tnt_")
     lengths = {f"{size} digits": f"local_{suffix}_{'0' * size}" for size in (0, 1, 63, 64, 65, 128)}
     odd = {f"{what!r}": f"local_{suffix}_{what}" for what in ("../" * 20, "' OR 1=1", "é" * 64, "A" * 64, "#" * 64, "\x00" * 64)}

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from sheaf.access import tokens, tries
 from sheaf.base import ids
-from sheaf.base.bounds import LETTERS_PER_HOUR, RESET_SECONDS, VERIFY_SECONDS
+from sheaf.base.bounds import INVITATION_SECONDS, LETTERS_PER_HOUR, RESET_SECONDS, VERIFY_SECONDS
 from sheaf.base.clock import now
 from sheaf.base.config import config
 from sheaf.base.errors import InvalidLink, RateLimited
@@ -18,9 +18,10 @@ from sheaf.records.once import Once, put_once
 from sheaf.store import keys, table
 from sheaf.store.table import Item, Write
 
-Kind = Literal["register", "resend", "reset"]
+Kind = Literal["register", "welcome", "resend", "reset"]
 TENANT = "@accounts"  # whom these mails are counted to: they belong to no tenant
-_SECONDS: Mapping[Kind, int] = {"register": VERIFY_SECONDS, "resend": VERIFY_SECONDS, "reset": RESET_SECONDS}
+_SECONDS: Mapping[Kind, int] = {"register": VERIFY_SECONDS, "welcome": INVITATION_SECONDS, "resend": VERIFY_SECONDS,
+                                "reset": RESET_SECONDS}  # fmt: skip
 _NEWEST = 10  # of a mailbox's letters are looked at
 _KEPT_SECONDS = 24 * 3600  # after a letter has expired
 
@@ -79,9 +80,9 @@ def look_up(mailbox: str) -> tuple[Item | None, list[Item]]:
     return account, [item for item in found if item is not account]
 
 
-def open_registration(found: list[Item]) -> Item | None:
-    """The newest registration among letters that can still be confirmed."""
-    return next((each for each in found if each["kind"] == "register" and "used" not in each and each["exp"] > now()), None)
+def newest(found: list[Item], *kinds: Kind) -> Item | None:
+    """The newest of these kinds among letters that can still be used."""
+    return next((each for each in found if each["kind"] in kinds and "used" not in each and each["exp"] > now()), None)
 
 
 def link(page: str, token: str) -> str:
@@ -99,8 +100,11 @@ def _text(letter: Item, account: Item | None, found: list[Item]) -> tuple[str, s
             "Somebody, perhaps you, asked for an account with this address. There is one already: log in, or ask for a new\n"
             "password if you do not remember yours. If it was not you, nothing has happened and nothing needs to be done.\n",
         )
-    registered = letter if letter["kind"] == "register" else open_registration(found)
-    return _confirm(tokens.mail_token(registered["sk"], mailbox)) if registered else ("", "")
+    opening = letter if letter["kind"] != "resend" else newest(found, "register", "welcome")
+    if opening is None:
+        return "", ""
+    token = tokens.mail_token(opening["sk"], mailbox)
+    return _confirm(token) if opening["kind"] == "register" else _welcome(opening["tenant"], token)
 
 
 def _confirm(token: str) -> tuple[str, str]:
@@ -108,6 +112,13 @@ def _confirm(token: str) -> tuple[str, str]:
         "Confirm your address",
         f"Confirm this address to open your account (good for {VERIFY_SECONDS // 3600} hours):\n\n{link('verify', token)}\n\n"
         "If you did not ask for an account, do nothing.\n",
+    )
+
+
+def _welcome(tenant: str, token: str) -> tuple[str, str]:
+    return (
+        f"Welcome to {tenant}",
+        f"You were added to {tenant}. Set a password to begin (good for {INVITATION_SECONDS // 86_400} days):\n\n{link('reset', token)}\n",
     )
 
 

@@ -47,7 +47,7 @@ def login(email: str, password: str, device: Device, request_id: str) -> tuple[G
     mailbox = keys.mailbox(email)
     tries.admit_login(mailbox)
     account, found = letters.look_up(mailbox)
-    holder = account or letters.open_registration(found)
+    holder = account or letters.newest(found, "register")
     if not passwords.matches(holder.get("hash") if holder else None, password):
         _wait_for_step(started)
         raise Unauthenticated(WRONG)

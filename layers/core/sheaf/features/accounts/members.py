@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from sheaf.access import limits, tries
+from sheaf.access import limits, tenants, tries
 from sheaf.access.caller import Caller
 from sheaf.base import ids
 from sheaf.base.bounds import CHUNK_WINDOW, USER_ACTIONS
@@ -57,12 +57,10 @@ def add(caller: Caller, body: object) -> dict[str, Any]:
     fields = object_of(body, "name", "email", "role")
     checked = registry.find("users").created({**fields, "status": "pending"}, Change("created", caller.principal, "", None))
     given = {name: checked[name] for name in ("name", "email", "role", "status")}
-    try:
-        row = people.create(caller, ids.new("usr"), given, None)
-    except people.KnownAddress:
-        # An address of another tenant: an invitation takes the same way for everybody and so tells nothing.
-        raise Conflict("This user cannot be added; send an invitation instead") from None
-    letters.ask(checked["email"], "reset", None)
+    tenant = tenants.find(caller)
+    row = people.create(caller, ids.new("usr"), given, None)
+    # Whether the address has an account elsewhere is found out by the letter alone.
+    letters.ask(checked["email"], "welcome", None, tenant=tenant["name"] if tenant else "", tn=caller.tenant, us=row.id)
     return row.document
 
 
@@ -71,6 +69,8 @@ def change(caller: Caller, user_id: str, body: object) -> dict[str, Any]:
     fields = object_of(body, "role", "status", "name")
     if not fields:
         raise ValidationFailed.naming({"": "must hold role, status or name"})
+    if fields.get("status") == "pending":
+        raise ValidationFailed.naming({"status": "must be active, suspended or banned"})
     _require_another(caller, user_id, fields)
     row = people.change(caller, user_id, fields)
     return _with_logins(caller, [row.document])[0]
@@ -84,7 +84,9 @@ def remove(caller: Caller, user_id: str) -> None:
 
 def unlock(caller: Caller, user_id: str) -> None:
     """Forget a user's wrong passwords; raises NotFound."""
-    tries.clear_login(keys.mailbox(people.email_of(caller, user_id)))
+    email = people.profile(caller, user_id)["email"]
+    if people.account_of(user_id, email):
+        tries.clear_login(keys.mailbox(email))
 
 
 def refill(caller: Caller, principal: str) -> dict[str, Any]:

@@ -3,36 +3,49 @@
 from sheaf.access import passwords, sessions, tenants, tries
 from sheaf.access.caller import Caller
 from sheaf.base.config import config
-from sheaf.base.errors import InvalidLink, InvalidToken, PermissionDenied, ValidationFailed
+from sheaf.base.errors import Conflict, InvalidLink, InvalidToken, NotFound, PermissionDenied, ValidationFailed
 from sheaf.entity.body import object_of
 from sheaf.features.accounts import letters, people
 from sheaf.records.commit import AlongFailed
 from sheaf.store import keys, table
-from sheaf.store.table import ConditionFailed, Write
+from sheaf.store.table import ConditionFailed, Item, Write
 
 
 def reset(body: object, request_id: str) -> None:
     """Set the password of `{"token", "password"}` from a mail; every session ends. Raises InvalidLink, ValidationFailed."""
     fields = object_of(body, "token", "password")
-    letter = letters.read(fields.get("token"), "reset")
+    letter = letters.read(fields.get("token"), "reset", "welcome")
     if complaint := passwords.complaint(fields.get("password"), email=letter["email"], name=""):
         raise ValidationFailed("Validation failed", fields={"password": complaint})
-    mailbox = keys.mailbox_of(letter["pk"])
-    account, _ = letters.look_up(mailbox)
-    if account is None or "used" in letter:
-        raise InvalidLink("The token is damaged, expired or used")
-    scope = tenants.setup(account["tn"], request_id)
-    writes = [letters.use(letter, account["us"]), _set(mailbox, passwords.hashed(fields["password"]))]
-    known = people.role_of(scope, account["us"])
+    if "used" in letter:
+        raise _spent()
+    made = passwords.hashed(fields["password"])
     try:
-        if known and known[0] == "pending":
-            # Who reads the mail owns the address.
-            people.change(scope, account["us"], {"status": "active", "emailVerified": True}, along=writes)
-        else:
-            table.commit([*writes, sessions.ending(scope, account["us"])])
-    except (AlongFailed, ConditionFailed):
-        raise InvalidLink("The token is damaged, expired or used") from None
-    tries.clear_login(mailbox)
+        (_begin if letter["kind"] == "welcome" else _renew)(letter, made, request_id)
+    except (AlongFailed, ConditionFailed, NotFound):
+        raise _spent() from None
+    tries.clear_login(keys.mailbox_of(letter["pk"]))
+
+
+def _begin(letter: Item, made: str, request_id: str) -> None:
+    """The first password of somebody who was added: who reads the mail owns the address."""
+    scope = tenants.setup(letter["tn"], request_id)
+    along = [letters.use(letter, letter["us"]), people.open_account(scope, letter["us"], letter["email"], made)]
+    status = {"status": "active"} if people.profile(scope, letter["us"])["status"] == "pending" else {}
+    people.change(scope, letter["us"], {"emailVerified": True, **status}, along=along)
+
+
+def _renew(letter: Item, made: str, request_id: str) -> None:
+    mailbox = keys.mailbox_of(letter["pk"])
+    account = table.get(config().control_table, keys.account(mailbox))
+    if account is None:
+        raise _spent()
+    scope = tenants.setup(account["tn"], request_id)
+    table.commit([letters.use(letter, account["us"]), _set(mailbox, account, made), sessions.ending(scope, account["us"])])
+
+
+def _spent() -> InvalidLink:
+    return InvalidLink("The token is damaged, expired or used")
 
 
 def change(caller: Caller, body: object) -> None:
@@ -52,18 +65,20 @@ def change(caller: Caller, body: object) -> None:
         raise ValidationFailed("Validation failed", fields=wrong)
     mailbox = keys.mailbox(profile["email"])
     tries.admit_login(mailbox)
-    account = table.get(config().control_table, keys.account(mailbox))
-    if account is None or not passwords.matches(account.get("hash"), str(current)):
+    account = people.account_of(caller.principal, profile["email"])
+    if account is None or not passwords.matches(account["hash"], str(current)):
         raise ValidationFailed("Validation failed", fields={"currentPassword": "is wrong"})
     tries.clear_login(mailbox)
     try:
         table.commit([
-            _set(mailbox, passwords.hashed(fields["password"])), sessions.ending(caller, caller.principal, caller.session)
+            _set(mailbox, account, passwords.hashed(fields["password"])), sessions.ending(caller, caller.principal, caller.session)
         ])  # fmt: skip
-    except ConditionFailed:
+    except ConditionFailed as failure:
+        if failure.position == 0:
+            raise Conflict("The password was changed elsewhere just now") from None
         raise InvalidToken from None  # the session has ended meanwhile
 
 
-def _set(mailbox: str, made: str) -> Write:
+def _set(mailbox: str, account: Item, made: str) -> Write:
     return Write(config().control_table, "update", keys.account(mailbox), expression="SET #hash = :made",
-                 condition="attribute_exists(#pk)", values={"made": made})  # fmt: skip
+                 condition="#hash = :was", values={"made": made, "was": account["hash"]})  # fmt: skip

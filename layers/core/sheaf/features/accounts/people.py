@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from sheaf.access.caller import Caller
 from sheaf.base.config import config
-from sheaf.base.errors import Conflict, LastAdmin, NotFound, PreconditionFailed, Unavailable
+from sheaf.base.errors import Conflict, LastAdmin, PreconditionFailed, Unavailable
 from sheaf.entity import registry
 from sheaf.entity.names import Role
 from sheaf.records import read, write
@@ -14,7 +14,7 @@ from sheaf.records.commit import AlongFailed
 from sheaf.records.options import Options
 from sheaf.records.rows import Row, Stamp, fields_of
 from sheaf.store import keys, table
-from sheaf.store.table import Write
+from sheaf.store.table import Item, Write
 
 Status = Literal["active", "suspended", "banned", "pending"]
 _TRIES = 5
@@ -29,25 +29,38 @@ def create(scope: Caller, user_id: str, fields: Mapping[str, Any], password_hash
            along: Sequence[Write] = ()) -> Row:  # fmt: skip
     """A new person of the tenant; `first` where the tenant is made along with them.
 
+    Without a password there is no account yet, and so nothing that could meet one elsewhere: `open_account` makes it.
     Raises KnownAddress, NotUnique, and AlongFailed for one of `along`, which come first.
     """
     users = registry.find("users")
     checked = write.checked(scope, users, dict(fields))
-    account = {"tn": scope.tenant, "us": user_id, "hash": password_hash}
+    account = [open_account(scope, user_id, checked["email"], password_hash)] if password_hash else []
     principal = {"st": checked["status"], "role": checked["role"], "ss": {}, "w": 0, "n": 0}
     counted = [] if first else _counted(scope, None, checked)
     writes = (
         *along,
-        Write(config().control_table, "put", keys.account(keys.mailbox(checked["email"])), item=account, condition=_FRESH),
+        *account,
         Write(config().limits_table, "put", keys.principal(scope, user_id), item=principal, condition=_FRESH),
         *counted,
     )
     try:
         return write.create_checked(scope, users, checked, Options(along=writes), row_id=user_id)
     except AlongFailed as failure:
-        if failure.number == len(along):
+        if account and failure.number == len(along):
             raise KnownAddress from None
         raise
+
+
+def open_account(scope: Caller, user_id: str, email: str, password_hash: str) -> Write:
+    """The write that gives a person's address an account, unless it has one."""
+    item = {"tn": scope.tenant, "us": user_id, "hash": password_hash}
+    return Write(config().control_table, "put", keys.account(keys.mailbox(email)), item=item, condition=_FRESH)
+
+
+def account_of(user_id: str, email: str) -> Item | None:
+    """The account of a person, or None: the address may have one that is somebody else's, in another tenant."""
+    found = table.get(config().control_table, keys.account(keys.mailbox(email)))
+    return found if found and found["us"] == user_id else None
 
 
 def change(caller: Caller, user_id: str, wanted: Mapping[str, Any], *, along: Sequence[Write] = (),
@@ -82,16 +95,20 @@ def remove(caller: Caller, user_id: str) -> Row:
     for _ in range(_TRIES):
         item = read.item(caller, users, user_id)
         before = fields_of(item)
+        mine = account_of(user_id, before["email"])
         writes = (
-            Write(config().control_table, "delete", keys.account(keys.mailbox(before["email"]))),
             Write(config().limits_table, "delete", keys.principal(caller, user_id)),
+            *([Write(config().control_table, "delete", keys.account(keys.mailbox(before["email"])), condition="#us = :user",
+                     values={"user": user_id})] if mine else []),
             *_counted(caller, before, None),
-        )
+        )  # fmt: skip
         try:
             return write.delete(acting, users, user_id, Options(versions=frozenset({item["v"]}), along=writes))
         except PreconditionFailed:
             continue
-        except AlongFailed:
+        except AlongFailed as failure:
+            if mine and failure.number == 1:
+                continue  # the account has gone meanwhile
             raise LastAdmin("A tenant keeps at least one active admin") from None
     raise Unavailable("Other writers keep changing this user; try again")
 
@@ -104,14 +121,6 @@ def profile(scope: Caller, user_id: str) -> dict[str, Any]:
 def view(document: Mapping[str, Any]) -> dict[str, Any]:
     """A person as logins and `me` show them."""
     return {name: document.get(name) for name in ("id", "name", "email", "role", "avatar", "emailVerified")}
-
-
-def email_of(scope: Caller, user_id: str) -> str:
-    """The address of a person; raises NotFound."""
-    found = profile(scope, user_id).get("email")
-    if not isinstance(found, str):
-        raise NotFound(f"There is no user {user_id[:80]!r}")
-    return found
 
 
 def _principal(scope: Caller, user_id: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Write:
