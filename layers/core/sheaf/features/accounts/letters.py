@@ -118,7 +118,8 @@ def _confirm(token: str) -> tuple[str, str]:
 def _welcome(tenant: str, token: str) -> tuple[str, str]:
     return (
         f"Welcome to {tenant}",
-        f"You were added to {tenant}. Set a password to begin (good for {INVITATION_SECONDS // 86_400} days):\n\n{link('reset', token)}\n",
+        f"You were added to {tenant}. Set a password to begin (good for {INVITATION_SECONDS // 86_400} days):\n\n"
+        f"{link('reset', token)}\n",
     )
 
 

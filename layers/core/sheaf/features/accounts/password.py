@@ -69,10 +69,9 @@ def change(caller: Caller, body: object) -> None:
     if account is None or not passwords.matches(account["hash"], str(current)):
         raise ValidationFailed("Validation failed", fields={"currentPassword": "is wrong"})
     tries.clear_login(mailbox)
+    made = passwords.hashed(fields["password"])
     try:
-        table.commit([
-            _set(mailbox, account, passwords.hashed(fields["password"])), sessions.ending(caller, caller.principal, caller.session)
-        ])  # fmt: skip
+        table.commit([_set(mailbox, account, made), sessions.ending(caller, caller.principal, caller.session)])
     except ConditionFailed as failure:
         if failure.position == 0:
             raise Conflict("The password was changed elsewhere just now") from None
