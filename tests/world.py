@@ -204,6 +204,12 @@ class World:
         merged = {**{k: v[0] for k, v in answer.get("multiValueHeaders", {}).items()}, **answer.get("headers", {})}
         return Answer(answer["statusCode"], merged, answer.get("body") or "")
 
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Within it the rate-limit window does not turn."""
+        with clock.using(turn()):
+            yield
+
     def download(self, url: str) -> str:
         """The content behind a presigned link of the bucket of jobs."""
         path = unquote(urlsplit(url).path).lstrip("/")
