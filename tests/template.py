@@ -39,6 +39,20 @@ def functions() -> dict[str, dict[str, Any]]:
     return resources("AWS::Serverless::Function")
 
 
+def statements(properties: dict[str, Any], isolation: str = "app") -> list[dict[str, Any]]:
+    """What a function's policies say, as TenantIsolation has it."""
+    found = []
+    for policy in properties.get("Policies", []):
+        for statement in policy["Statement"] if isinstance(policy, dict) else []:
+            if "Fn::If" in statement:
+                condition, then, other = statement["Fn::If"]
+                assert condition == "IamIsolation"
+                statement = then if isolation == "iam" else other  # noqa: PLW2901  # resolved
+            if "Sid" in statement:
+                found.append(statement)
+    return found
+
+
 def routes() -> dict[str, str]:
     """Each path of the API with the folder of the function behind it."""
     found = {}

@@ -21,6 +21,7 @@ from moto import mock_aws
 from moto.dynamodb.models import dynamodb_backends
 from moto.ses.models import ses_backends
 
+import rights
 import template
 from sheaf.access import limits, passwords, tenants
 from sheaf.access.caller import Caller
@@ -115,6 +116,7 @@ class World:
     def __init__(self) -> None:
         self._read: dict[str, int] = {}
         self._visitors = 0
+        aws._session().register("provide-client-params.*", rights.check)
         for name in TABLES:
             self._make_table(name)
         sqs, s3 = aws.client("sqs"), aws.client("s3")
@@ -160,7 +162,7 @@ class World:
     def mail_token(self, to: str = "") -> str:
         """The token in the newest mail (to an address)."""
         self.settle()
-        texts = [mail.body for mail in self.mails() if to in mail.destinations.get("ToAddresses", [to])]
+        texts = [mail.body for mail in self.mails() if any(to in each for each in mail.destinations["ToAddresses"])]
         return str(re.findall(r"token=(\S+)", texts[-1])[-1])
 
     def http(
@@ -200,7 +202,8 @@ class World:
             "isBase64Encoded": base64_body,
         }
         sent["requestContext"] |= {"identity": {"sourceIp": source_ip}, "requestId": new("req")}
-        answer = function(folder).handler(sent, CONTEXT)
+        with rights.of(folder):
+            answer = function(folder).handler(sent, CONTEXT)
         merged = {**{k: v[0] for k, v in answer.get("multiValueHeaders", {}).items()}, **answer.get("headers", {})}
         return Answer(answer["statusCode"], merged, answer.get("body") or "")
 
@@ -257,11 +260,13 @@ class World:
             moved = False
             if records := self.changes():
                 moved = True
-                assert function("on_change").handler({"Records": records}, CONTEXT) == {"batchItemFailures": []}
+                with rights.of("on_change"):
+                    assert function("on_change").handler({"Records": records}, CONTEXT) == {"batchItemFailures": []}
             for queue, folder in consumers.items():
                 for record in self.messages(queue):
                     moved = True
-                    answer = function(folder).handler({"Records": [record]}, CONTEXT)
+                    with rights.of(folder):
+                        answer = function(folder).handler({"Records": [record]}, CONTEXT)
                     if not answer["batchItemFailures"]:
                         self.done(queue, record)
             if not moved:
@@ -277,7 +282,8 @@ class World:
     def tell_upload(self, tenant: Tenant, file_id: str) -> None:
         sent = event("on_upload.arrived")
         sent["Records"][0]["s3"]["object"]["key"] = f"{tenant.id}/uploads/{file_id}"
-        function("on_upload").handler(sent, CONTEXT)
+        with rights.of("on_upload"):
+            function("on_upload").handler(sent, CONTEXT)
 
     def _make_table(self, name: str) -> None:
         declared = template.resources("AWS::DynamoDB::Table")[name]

@@ -232,6 +232,8 @@ def test_a_remembered_login_is_a_cookie_for_our_own_pages(sheaf: world.World, ac
     assert call("POST", task, Origin="https://api.example.com") == 201, "our own"
     assert call("POST", task) == 403, "no origin: no browser of ours sends that"
     for origin in (
+        "http://[::1",
+        "https://",
         "null",
         "https://evil.example",
         "https://app.example.com.evil.example",

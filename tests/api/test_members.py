@@ -140,7 +140,20 @@ def test_nobody_shuts_themselves_or_the_last_admin_out(sheaf: world.World, acme:
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"role": "god"}, {"status": "odd"}, {"email": "x@y.example"}, {"emailVerified": True}, [], 5]
+    "body",
+    [
+        {},
+        {"role": None},
+        {"status": None},
+        {"name": None},
+        {"status": "pending"},
+        {"role": "god"},
+        {"status": "odd"},
+        {"email": "x@y.example"},
+        {"emailVerified": True},
+        [],
+        5,
+    ],
 )
 def test_wrong_changes_of_a_user_are_refused(sheaf: world.World, acme: world.Tenant, boss: str, body: object) -> None:
     user = sheaf.user(acme, "ann@acme.example")
@@ -196,30 +209,88 @@ def test_many_users_are_banned_as_a_job_with_a_line_for_each(sheaf: world.World,
 
 
 @pytest.mark.parametrize(
-    ("action", "before", "after"),
+    ("action", "before", "after"),  # status, whether there is a password, whether the address is confirmed
     [
-        ("ban", ("active", True), ("banned", True)),
-        ("ban", ("suspended", True), ("banned", True)),
-        ("unban", ("banned", True), ("active", True)),
-        ("unban", ("banned", False), ("pending", False)),
-        ("unban", ("suspended", True), None),
-        ("suspend", ("active", True), ("suspended", True)),
-        ("suspend", ("banned", True), "conflict"),
-        ("unsuspend", ("suspended", True), ("active", True)),
-        ("unsuspend", ("active", True), None),
-        ("verify", ("pending", False), ("active", True)),
-        ("verify", ("banned", False), ("banned", True)),
-        ("verify", ("active", True), None),
+        ("ban", ("active", True, True), ("banned", True)),
+        ("ban", ("suspended", True, True), ("banned", True)),
+        ("unban", ("banned", True, True), ("active", True)),
+        ("unban", ("banned", False, False), ("pending", False)),
+        ("unban", ("suspended", True, True), None),
+        ("suspend", ("active", True, True), ("suspended", True)),
+        ("suspend", ("banned", True, True), "conflict"),
+        ("unsuspend", ("suspended", True, True), ("active", True)),
+        ("unsuspend", ("suspended", False, True), ("pending", True)),
+        ("unsuspend", ("active", True, True), None),
+        ("verify", ("pending", False, False), ("pending", True)),
+        ("verify", ("active", True, False), ("active", True)),
+        ("verify", ("banned", True, False), ("banned", True)),
+        ("verify", ("active", True, True), None),
     ],
 )
-def test_what_an_action_makes_of_a_user(action: str, before: tuple[str, bool], after: object) -> None:
-    person = {"status": before[0], "emailVerified": before[1], "role": "user"}
+def test_what_an_action_makes_of_a_user(action: str, before: tuple[str, bool, bool], after: object) -> None:
+    person = {"status": before[0], "emailVerified": before[2], "role": "user"}
     if after == "conflict":
         with pytest.raises(members.Conflict):
-            members.wanted_change(action, None, person)
+            members.wanted_change(action, None, person, lambda: before[1])
         return
-    made = {**person, **members.wanted_change(action, None, person)}
-    assert (made["status"], made["emailVerified"]) == (after or before)
+    made = {**person, **members.wanted_change(action, None, person, lambda: before[1])}
+    assert (made["status"], made["emailVerified"]) == (after or (before[0], before[2]))
+
+
+def test_a_ban_that_comes_between_is_not_lost(
+    sheaf: world.World, acme: world.Tenant, boss: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job decides on the person as it stands when it writes, not as it stood when it looked."""
+    user = sheaf.user(acme, "ann@acme.example")
+    sheaf.http("PATCH", f"/v1/admin/users/{user}", {"status": "suspended"}, key=boss)
+    job = act(sheaf, boss, "unsuspend", [user]).data["id"]
+    decide, between = members._decide, []
+
+    def slow(*args: Any) -> Any:
+        found = decide(*args)
+        if not between:
+            between.append(sheaf.http("PATCH", f"/v1/admin/users/{user}", {"status": "banned"}, key=boss).status)
+        return found
+
+    monkeypatch.setattr(members, "_decide", slow)
+    sheaf.settle()
+    assert between == [200] and status_of(sheaf, acme, user)[0] == "banned"
+    assert outcomes(sheaf, boss, job)[0]["counts"]["skipped"] == 1
+
+
+def test_whoever_never_set_a_password_is_no_admin_that_counts(sheaf: world.World, acme: world.Tenant, boss: str) -> None:
+    ghost = sheaf.http("POST", "/v1/admin/users", {"name": "Ghost", "email": "g@acme.example", "role": "admin"}, key=boss).data[
+        "id"
+    ]
+    assert sheaf.http("PATCH", f"/v1/admin/users/{ghost}", {"status": "active"}, key=boss).status == 409
+    act(sheaf, boss, "verify", [ghost])
+    sheaf.settle()
+    assert status_of(sheaf, acme, ghost) == ("pending", "admin", True)
+    me = sheaf.http("GET", "/v1/me", key=boss).data["user"]["id"]
+    assert sheaf.http("DELETE", f"/v1/admin/users/{me}", key=acme.key).json["code"] == "last_admin"
+
+
+def test_the_welcome_is_sent_again(sheaf: world.World, acme: world.Tenant, boss: str) -> None:
+    user = sheaf.http("POST", "/v1/admin/users", {"name": "New", "email": "new@acme.example"}, key=boss).data["id"]
+    with world.later(8 * 86_400):
+        boss = sheaf.token("boss@acme.example", source_ip="192.0.2.8")
+        assert sheaf.http("POST", f"/v1/admin/users/{user}/welcome", key=boss).data == {"id": user, "sent": True}
+        token = sheaf.mail_token("new@acme.example")
+        assert sheaf.http("POST", "/v1/auth/reset", {"token": token, "password": "correct horse battery"}).status == 200
+        assert status_of(sheaf, acme, user) == ("active", "user", True)
+        assert sheaf.http("POST", f"/v1/admin/users/{user}/welcome", key=boss).status == 409
+
+
+def test_a_key_with_scopes_makes_nobody_an_admin(sheaf: world.World, acme: world.Tenant) -> None:
+    keeper, user = sheaf.key(acme, "admin", "members:write"), sheaf.user(acme, "ann@acme.example")
+    for method, path, body in (
+        ("POST", "/v1/admin/users", {"name": "Eve", "email": "eve@acme.example", "role": "admin"}),
+        ("POST", f"/v1/tenants/{acme.id}/invitations", {"email": "eve@acme.example", "role": "moderator"}),
+        ("PATCH", f"/v1/admin/users/{user}", {"role": "admin"}),
+        ("POST", "/v1/admin/users/actions", {"action": "change_role", "userIds": [user], "role": "admin"}),
+    ):
+        assert sheaf.http(method, path, body, key=keeper).status == 403, path
+    assert sheaf.http("POST", "/v1/admin/users", {"name": "Eve", "email": "eve@acme.example"}, key=keeper).status == 201
 
 
 def test_a_job_over_users_runs_twice_and_says_the_same(sheaf: world.World, acme: world.Tenant, boss: str) -> None:
@@ -308,6 +379,8 @@ def test_operators_make_and_steer_tenants(sheaf: world.World, acme: world.Tenant
     assert sheaf.http("GET", "/v1/tasks", key=globex.key).headers["X-RateLimit-Limit"] == "100"
     assert sheaf.http("PATCH", place, {"status": "disabled"}, key=operator).data["status"] == "disabled"
     assert sheaf.http("GET", "/v1/tasks", key=globex.key).json["code"] == "tenant_disabled"
+    for odd in ([], {}, None, 5):
+        assert sheaf.http("PATCH", place, {"tier": odd}, key=operator).status == 422, odd
     assert sheaf.http("PATCH", place, {"tier": "gold", "status": "odd"}, key=operator).json["errors"].keys() == {"tier", "status"}
     assert sheaf.http("GET", f"{place}/members", key=operator).status == 404, "members are nobody else's matter"
     assert sheaf.http("GET", "/v1/tenants/tnt_01h00000000000000000000000", key=operator).status == 404
@@ -315,6 +388,45 @@ def test_operators_make_and_steer_tenants(sheaf: world.World, acme: world.Tenant
         sheaf.http("PATCH", place, {"status": "active"}, key=operator)
         assert sheaf.http("POST", "/v1/tenants", {"name": "x"}, key=key).status == 403
         assert sheaf.http("GET", "/v1/tenants", key=key).status == 403
+
+
+def test_a_tenant_is_made_with_its_first_admin_invited(sheaf: world.World, acme: world.Tenant, operator: str) -> None:
+    wrong = sheaf.http("POST", "/v1/tenants", {"name": "Initech", "adminEmail": "x"}, key=operator)
+    assert (wrong.status, wrong.json["errors"].keys()) == (422, {"adminEmail"})
+    made = sheaf.http("POST", "/v1/tenants", {"name": "Initech", "adminEmail": "bill@initech.example"}, key=operator).data["id"]
+    body = {
+        "name": "Bill",
+        "email": "bill@initech.example",
+        "password": "correct horse battery",
+        "invitation": sheaf.mail_token("bill@"),
+    }
+    assert sheaf.http("POST", "/v1/auth/register", body).status == 201
+    bill = sheaf.token("bill@initech.example")
+    me = sheaf.http("GET", "/v1/me", key=bill).data
+    assert (me["tenant"]["id"], me["role"]) == (made, "admin")
+    assert sheaf.http("PATCH", f"/v1/admin/users/{me['user']['id']}", {"role": "user"}, key=operator).status == 404
+
+
+def test_only_admins_see_from_where_they_may_work(sheaf: world.World, acme: world.Tenant) -> None:
+    place = f"/v1/tenants/{acme.id}"
+    assert "adminIps" in sheaf.http("GET", place, key=acme.key).data
+    assert "adminIps" not in sheaf.http("GET", place, key=sheaf.key(acme, "user")).data
+    for odd in (False, 0, "", {}):
+        assert sheaf.http("PATCH", place, {"adminIps": odd}, key=acme.key).status == 422, odd
+
+
+def test_the_answer_of_a_job_that_came_again_can_be_fetched(sheaf: world.World, acme: world.Tenant, boss: str) -> None:
+    user = sheaf.user(acme, "ann@acme.example")
+    sent = {"key": boss, "headers": {"Idempotency-Key": "j"}}
+    for path, body in (
+        ("/v1/admin/users/actions", {"action": "suspend", "userIds": [user]}),
+        ("/v1/tasks/export", {"format": "csv"}),
+    ):
+        first = sheaf.http("POST", path, body, **sent)  # type: ignore[arg-type]
+        sheaf.settle()
+        again = sheaf.http("POST", path, body, **sent)  # type: ignore[arg-type]
+        assert again.data["id"] == first.data["id"] and sheaf.download(again.data["result"]["url"])
+        assert "errorsUrl" not in again.data
 
 
 def test_members_are_listed(sheaf: world.World, acme: world.Tenant, boss: str) -> None:
@@ -338,7 +450,7 @@ def test_a_reset_needs_a_confirmation_and_keeps_the_people(
     first = sheaf.http("POST", place, key=boss)
     assert first.status == 200 and first.data["expiresIn"] == 300 and "Nothing has happened" in first.json["message"]
     confirmation = first.data["confirmation"]
-    for wrong in ("x", confirmation[:-1] + "x", f"9{confirmation}", 5, ""):
+    for wrong in ("x", confirmation[:-1] + "x", f"9{confirmation}", 5, "", "1999999999.é", "²", "²." + "a" * 64, []):
         assert sheaf.http("POST", place, {"confirmation": wrong}, key=boss).status == 422, wrong
     assert sheaf.http("POST", place, {"confirmation": confirmation}, key=acme.key).status == 422, "it is who asked that confirms"
     with world.later(301):

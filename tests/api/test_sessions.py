@@ -7,6 +7,7 @@ import pytest
 import world
 from sheaf.access import sessions
 from sheaf.base import clock
+from sheaf.base.clock import iso, now_ms
 from sheaf.base.config import config
 from sheaf.store import aws, keys, table
 
@@ -169,7 +170,10 @@ def test_a_banned_user_and_a_disabled_tenant_refresh_nothing(sheaf: world.World,
     one = begin(sheaf)
     table.update(config().control_table, keys.tenant(acme.setup), "SET #st = :off", values={"off": "disabled"})
     assert refresh(sheaf, one["refreshToken"]).json["code"] == "tenant_disabled"
+    bent = one["refreshToken"][:-1] + ("0" if one["refreshToken"][-1] != "0" else "1")
+    assert refresh(sheaf, bent).json["code"] == "invalid_token", "and only who has a good token is told"
     table.update(config().control_table, keys.tenant(acme.setup), "SET #st = :on", values={"on": "active"})
+    assert refresh(sheaf, one["refreshToken"]).status == 200, "it was not used up meanwhile"
     two = begin(sheaf)
     table.update(config().limits_table, keys.principal(acme.setup, ann), "SET #st = :st", values={"st": "banned"})
     assert refresh(sheaf, two["refreshToken"]).status == 401
@@ -197,6 +201,21 @@ def test_a_cookie_is_renewed_without_a_body(sheaf: world.World, ann: str) -> Non
         assert sheaf.http("GET", "/v1/me", headers=later).status == 200
         assert sheaf.http("DELETE", "/v1/sessions", headers=later).status == 200
         assert sheaf.http("POST", "/v1/auth/refresh", headers=later).status == 401
+
+
+def test_a_cookie_does_not_outlive_its_session(sheaf: world.World, ann: str) -> None:
+    body = {"email": EMAIL, "password": "correct horse battery", "rememberMe": True}
+    mine = {
+        "Cookie": sheaf.http("POST", "/v1/auth/login", body).headers["Set-Cookie"].partition(";")[0],
+        "Origin": "https://app.example.com",
+    }
+    for day in (6, 12, 18, 24, 29):
+        with world.later(day * 86_400):
+            mine["Cookie"] = sheaf.http("POST", "/v1/auth/refresh", headers=mine).headers["Set-Cookie"].partition(";")[0]
+    with world.later(29.9 * 86_400):
+        assert sheaf.http("GET", "/v1/me", headers=mine).status == 200
+    with world.later(30 * 86_400 + 60):
+        assert sheaf.http("GET", "/v1/me", headers=mine).status == 401
 
 
 def test_devices_have_names() -> None:
@@ -251,6 +270,12 @@ def test_a_key_is_shown_once_and_works(sheaf: world.World, acme: world.Tenant) -
         ({"expiresAt": "2030-01-01T00:00:00"}, "expiresAt"),
         ({"expiresAt": 5}, "expiresAt"),
         ({"allowedIps": ["x"]}, "allowedIps"),
+        ({"allowedIps": False}, "allowedIps"),
+        ({"allowedIps": 0}, "allowedIps"),
+        ({"scopes": ["*:*"]}, "scopes"),
+        ({"expiresAt": "9999-12-31T23:59:59-01:00"}, "expiresAt"),
+        ({"expiresAt": "2099-12-31T23:59:59Z"}, "expiresAt"),
+        ({"expiresAt": "0001-01-01T00:00:00+14:00"}, "expiresAt"),
         ({"key": "sk_x"}, "key"),
     ],
 )
@@ -303,6 +328,76 @@ def test_a_rotated_key_goes_over_without_a_gap(sheaf: world.World, acme: world.T
     assert sheaf.http("DELETE", f"/v1/api-keys/{made['id']}", key=acme.key).status == 200
     assert not works(third["key"], 11)
     assert sheaf.http("GET", f"/v1/api-keys/{made['id']}", key=acme.key).status == 404
+
+
+def test_other_terms_hold_for_the_former_secret_too(sheaf: world.World, acme: world.Tenant) -> None:
+    made = make(sheaf, acme.key, role="admin").data
+    place = f"/v1/api-keys/{made['id']}"
+    sheaf.http("POST", f"{place}/rotate", {"graceSeconds": 604_800}, key=acme.key)
+    assert sheaf.http("GET", "/v1/api-keys", key=made["key"]).status == 200
+    narrow = {"role": "user", "scopes": ["tasks:read"], "allowedIps": ["198.51.100.1"]}
+    assert sheaf.http("PATCH", place, narrow, key=acme.key).status == 200
+    assert sheaf.http("GET", "/v1/api-keys", key=made["key"]).status == 403
+    assert sheaf.http("GET", "/v1/tasks", key=made["key"], source_ip="198.51.100.1").status == 200
+    assert sheaf.http("POST", "/v1/tasks", {"title": "x"}, key=made["key"], source_ip="198.51.100.1").status == 403
+    with world.later(604_801):
+        assert sheaf.http("GET", "/v1/tasks", key=made["key"], source_ip="198.51.100.1").status == 401, "and its end stays"
+
+
+def test_two_who_change_a_key_at_once_do_not_undo_each_other(
+    sheaf: world.World, acme: world.Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sheaf.features.accounts import api_keys
+
+    commit = api_keys._commit
+    for path, body in (("", {"name": "renamed"}), ("/rotate", {})):
+        made = make(sheaf, acme.key, role="admin").data
+        place = f"/v1/api-keys/{made['id']}"
+        narrowing = iter([{"role": "user", "scopes": ["tasks:read"]}])
+
+        def slow(*args: Any, narrowing: Any = narrowing, place: str = place, **more: Any) -> Any:
+            if terms := next(narrowing, None):
+                assert sheaf.http("PATCH", place, terms, key=acme.key).status == 200
+            return commit(*args, **more)
+
+        monkeypatch.setattr(api_keys, "_commit", slow)
+        late = sheaf.http("PATCH" if body else "POST", place + path, body, key=acme.key)
+        assert late.status == 409
+        shown = sheaf.http("GET", place, key=acme.key).data
+        assert (shown["role"], shown["scopes"], shown["name"]) == ("user", ["tasks:read"], "CI")
+
+
+def test_a_bounded_key_makes_none_without_bounds(sheaf: world.World, acme: world.Tenant) -> None:
+    bounds = {"expiresAt": "2028-01-01T00:00:00Z", "allowedIps": ["192.0.2.0/24"]}
+    keeper = make(sheaf, acme.key, role="admin", **bounds).data["key"]
+    cases = [({}, 403), ({"expiresAt": bounds["expiresAt"]}, 403), ({**bounds, "expiresAt": "2029-01-01T00:00:00Z"}, 403),
+             ({**bounds, "allowedIps": ["192.0.0.0/16"]}, 403), ({**bounds, "allowedIps": ["::/0"]}, 403),
+             ({"expiresAt": "2027-06-01T00:00:00Z", "allowedIps": ["192.0.2.7"]}, 201), (bounds, 201)]  # fmt: skip
+    for terms, status in cases:
+        assert make(sheaf, keeper, **terms).status == status, terms
+
+
+def test_changes_of_keys_come_again(sheaf: world.World, acme: world.Tenant) -> None:
+    def call(method: str, path: str, body: object, name: str) -> world.Answer:
+        return sheaf.http(method, path, body, key=acme.key, headers={"Idempotency-Key": name})
+
+    until = {"name": "short", "expiresAt": iso(now_ms() + 3_600_000)}
+    first = call("POST", "/v1/api-keys", until, "make")
+    place = f"/v1/api-keys/{first.data['id']}"
+    for name, method, path, body in (
+        ("name", "PATCH", place, {"name": "new"}),
+        ("turn", "POST", f"{place}/rotate", {"graceSeconds": 5}),
+    ):
+        assert call(method, path, body, name).status == call(method, path, body, name).status == 200
+        other = (
+            {each: value if isinstance(value, str) else 6 for each, value in {**body, "role": "user"}.items()}
+            if name == "name"
+            else {"graceSeconds": 6}
+        )
+        assert call(method, path, other, name).json["code"] == "idempotency_key_reused"
+    with world.later(23 * 3_600):
+        assert call("POST", "/v1/api-keys", until, "make").data["id"] == first.data["id"]
+    assert call("DELETE", place, None, "end").data == call("DELETE", place, None, "end").data
 
 
 def test_a_revoked_key_takes_its_former_secret_along(sheaf: world.World, acme: world.Tenant) -> None:

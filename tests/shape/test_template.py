@@ -72,13 +72,12 @@ def _function(name: str, properties: dict[str, Any], resources: dict[str, Any]) 
         wrong.append(f"{name} has no role of its own")
     if any(isinstance(policy, str) for policy in properties.get("Policies", [])):
         wrong.append(f"{name} uses a managed policy")
-    for policy in properties.get("Policies", []):
-        for statement in policy["Statement"] if isinstance(policy, dict) else []:
-            for action in statement["Action"]:
-                if action.endswith(":*") or action == "*":
-                    wrong.append(f"{name} may do {action}")
-            if statement["Resource"] == "*" or "*" in (statement["Resource"] if isinstance(statement["Resource"], list) else []):
-                wrong.append(f"{name} may do {statement['Action']} to everything")
+    for statement in [*template.statements(properties), *template.statements(properties, "iam")]:
+        for action in statement["Action"]:
+            if action.endswith(":*") or action == "*":
+                wrong.append(f"{name} may do {action}")
+        if statement["Resource"] == "*" or "*" in (statement["Resource"] if isinstance(statement["Resource"], list) else []):
+            wrong.append(f"{name} may do {statement['Action']} to everything")
     if properties.get("Events") and "EventInvokeConfig" not in properties:
         wrong.append(f"{name} loses events that fail")
     return wrong

@@ -22,6 +22,14 @@ REQUESTS: list[tuple[str, str, Any, dict[str, str]]] = [
     ("POST", "/v1/tasks/bulk", [TASK, TASK, TASK], {}),
     ("POST", "/v1/tasks/export", {"format": "csv"}, {}),
     ("POST", "/v1/webhooks", {"url": "http://127.0.0.1:1/", "events": ["x.y"]}, {}),
+    ("POST", "/v1/api-keys", {"name": "CI"}, {}),
+    ("POST", "/v1/tenants/{tenant}/invitations", {"email": "bob@example.com"}, {}),
+    ("DELETE", "/v1/tenants/{tenant}/invitations/{invitation}", None, {}),
+    ("POST", "/v1/admin/users", {"name": "New", "email": "new@example.com"}, {}),
+    ("PATCH", "/v1/admin/users/{user}", {"status": "suspended"}, {}),
+    ("DELETE", "/v1/admin/users/{user}", None, {}),
+    ("POST", "/v1/admin/users/actions", {"action": "ban", "userIds": ["x"]}, {}),
+    ("POST", "/v1/auth/register", {"name": "Ann", "email": "ann@example.com", "password": "correct horse battery"}, {}),
     ("POST", "/v1/uploads", {"filename": "a.txt", "size": 5, "type": "text/plain"}, {}),
 ]
 
@@ -32,7 +40,10 @@ def state() -> tuple[list[str], list[str], list[str]]:
     control = aws.client("dynamodb").scan(TableName="ControlTable")["Items"]
     live = sorted(f"{row['pk']['S'].split('#', 1)[1]} {row['v']['N']}" for row in rows if "v" in row)
     marks = sorted(row["pk"]["S"].split("#", 1)[1] for row in rows if "v" not in row)
-    return live, marks, sorted(row["pk"]["S"].split("#", 1)[1] for row in control if "#job#" not in row["pk"]["S"])
+    others = sorted(
+        f"{row['pk']['S'].partition('#')[2]} {row.get('st', {}).get('S')}" for row in control if "#job#" not in row["pk"]["S"]
+    )
+    return live, marks, others
 
 
 def prepare(sheaf: world.World) -> tuple[world.Tenant, dict[str, str]]:
@@ -45,6 +56,10 @@ def prepare(sheaf: world.World) -> tuple[world.Tenant, dict[str, str]]:
     ):
         found[name] = sheaf.http("POST", f"/v1/{path}", body, key=acme.key).data["id"]
     sheaf.http("DELETE", f"/v1/videos/{found['gone']}", key=acme.key)
+    found |= {"tenant": acme.id, "user": sheaf.user(acme, "eve@example.com")}
+    found["invitation"] = sheaf.http(
+        "POST", f"/v1/tenants/{acme.id}/invitations", {"email": "dan@example.com"}, key=acme.key
+    ).data["id"]
     sheaf.settle()
     return acme, found
 

@@ -6,9 +6,11 @@ from sheaf.base.bounds import ADDRESSES
 
 
 def read(value: object) -> tuple[frozenset[str], str | None]:
-    """The networks of a request's list in their usual form, and what is wrong with it."""
+    """The networks of a request's list (null: none) in their usual form, and what is wrong with it."""
     from ipaddress import ip_network
 
+    if value is None:
+        return frozenset(), None
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         return frozenset(), "must be a list of addresses or CIDR blocks"
     if len(value) > ADDRESSES:
@@ -31,3 +33,12 @@ def holds(networks: Collection[str], address: str) -> bool:
     except ValueError:
         return False  # the gateway always says; what it does not say is not allowed
     return any(asked in ip_network(each) for each in networks)
+
+
+def within(inner: Collection[str], outer: Collection[str]) -> bool:
+    """Whether every one of the networks lies in one of the others."""
+    from ipaddress import ip_network
+
+    wide = [ip_network(each) for each in outer]
+    found = [ip_network(each) for each in inner]
+    return all(any(one.version == other.version and one.subnet_of(other) for other in wide) for one in found)  # type: ignore[arg-type]

@@ -39,7 +39,7 @@ FIXED: Mapping[str, Least] = {
     "tenants:write": "admin",
 }
 ENTITY = "<entity>"  # stands for the entity of a route's path
-_SCOPE = re.compile(r"\*|(?:\*|[a-z][a-z0-9_-]{0,62}):(?:\*|[a-z]{1,20})")
+_SCOPE = re.compile(r"\*|[a-z][a-z0-9_-]{0,62}:\*|(?:\*|[a-z][a-z0-9_-]{0,62}):[a-z]{1,20}")
 
 
 def known(permission: str) -> bool:
@@ -82,6 +82,12 @@ def covers(scopes: Iterable[str] | None, permission: str) -> bool:
 def is_scope(text: str) -> bool:
     """Whether an API key may have this scope."""
     return _SCOPE.fullmatch(text) is not None
+
+
+def require_grant(caller: Caller, role: str) -> None:
+    """Raise PermissionDenied where the caller may not give somebody this role: a key with scopes gives no more than `user`."""
+    if caller.scopes is not None and "*" not in caller.scopes and role != "user":
+        raise PermissionDenied("An API key with scopes cannot make anybody a moderator or an admin")
 
 
 def require(caller: Caller, permission: str, least: Least) -> None:

@@ -7,7 +7,7 @@ A refresh token is good once. Who comes with one that was used before has stolen
 
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -62,17 +62,21 @@ def begin(scope: Scope, user: str, device: Device) -> Grant:
     return _grant(scope, user, session, 0, seed)
 
 
-def refresh(text: str, device: Device) -> tuple[tokens.RefreshToken, Grant]:
-    """The next pair of tokens for a refresh token; raises InvalidToken, and ends the session of a token that was used before."""
+def refresh(text: str, device: Device, require: Callable[[Scope], None]) -> Grant:
+    """The next pair of tokens for a refresh token, unless `require` refuses its tenant.
+
+    Raises InvalidToken, and ends the session of a token that was used before.
+    """
     token = tokens.read_refresh_token(text)
     key = keys.session(token, token.user, token.session)
     found = table.get(config().limits_table, key)
     if found is None or found["ttl"] <= now() or found["at"] + SESSION_SECONDS <= now() or not _is_genuine(token, text, found):
         raise InvalidToken
+    require(token)
     following = token.number + 1
     if found["g"] != token.number:
         _require_lost_answer(token, found)
-        return token, _grant(token, token.user, token.session, following, found["seed"])
+        return _grant(token, token.user, token.session, following, found["seed"])
     _require_live(token, token.user, token.session)
     try:
         table.update(config().limits_table, key,
@@ -84,19 +88,20 @@ def refresh(text: str, device: Device) -> tuple[tokens.RefreshToken, Grant]:
         if failure.old is None:
             raise InvalidToken from None
         _require_lost_answer(token, failure.old)
-    return token, _grant(token, token.user, token.session, following, found["seed"])
+    return _grant(token, token.user, token.session, following, found["seed"])
 
 
-def renew(scope: Scope, user: str, session: str, device: Device) -> None:
-    """Let a session that a cookie carries go on; raises InvalidToken."""
+def renew(scope: Scope, user: str, session: str, device: Device) -> int:
+    """Let a session that a cookie carries go on; the second at which it ends in any case. Raises InvalidToken."""
     _require_live(scope, user, session)
     try:
-        table.update(config().limits_table, keys.session(scope, user, session), "SET #ttl = :ttl, #ip = :ip, #ua = :ua",
+        row = table.update(config().limits_table, keys.session(scope, user, session), "SET #ttl = :ttl, #ip = :ip, #ua = :ua",
                      condition="#at > :oldest",
                      values={"ttl": now() + REFRESH_SECONDS, "ip": device.address, "ua": device.agent[:_AGENT_CHARACTERS],
                              "oldest": now() - SESSION_SECONDS})  # fmt: skip
     except ConditionFailed:
         raise InvalidToken from None
+    return int(row["at"]) + SESSION_SECONDS
 
 
 def listing(caller: Caller) -> list[dict[str, Any]]:
@@ -108,15 +113,16 @@ def listing(caller: Caller) -> list[dict[str, Any]]:
     return sorted(shown, key=lambda each: (each["lastSeenAt"], each["id"]), reverse=True)
 
 
-def end(scope: Scope, user: str, session: str) -> None:
-    """End one session; raises NotFound where it is not live."""
+def ending_one(scope: Scope, user: str, session: str) -> Write:
+    """The write that ends one session; its condition fails where that is not live. Raises NotFound for what cannot be one."""
     if not ids.is_id(session, "ses"):
         raise NotFound(f"There is no session {session[:80]!r}")
-    try:
-        table.update(config().limits_table, keys.principal(scope, user), f"REMOVE #ss.#{session}",
-                     condition=f"attribute_exists(#ss.#{session})")  # fmt: skip
-    except ConditionFailed:
-        raise NotFound(f"There is no session {session!r}") from None
+    return Write(config().limits_table, "update", keys.principal(scope, user), expression=f"REMOVE #ss.#{session}",
+                 condition=f"attribute_exists(#ss.#{session})")  # fmt: skip
+
+
+def drop(scope: Scope, user: str, session: str) -> None:
+    """Forget where an ended session came from."""
     table.take(config().limits_table, keys.session(scope, user, session))
 
 
@@ -137,7 +143,7 @@ def end_all(scope: Scope, user: str, keep: str | None = None) -> int:
     except ConditionFailed:
         raise InvalidToken from None
     for session in live:
-        table.take(config().limits_table, keys.session(scope, user, session))
+        drop(scope, user, session)
     return len(live)
 
 
@@ -171,8 +177,9 @@ def _require_lost_answer(token: tokens.RefreshToken, found: Item) -> None:
     if found["g"] == token.number + 1 and now() - found["turned"] <= REFRESH_GRACE_SECONDS:
         _require_live(token, token.user, token.session)
         return
-    with suppress(NotFound):  # it has ended already
-        end(token, token.user, token.session)
+    with suppress(ConditionFailed):  # it has ended already
+        table.commit([ending_one(token, token.user, token.session)])
+    drop(token, token.user, token.session)
     raise InvalidToken
 
 

@@ -6,13 +6,16 @@ from typing import Any
 from sheaf.access.caller import Caller
 from sheaf.access.limits import Tier
 from sheaf.base import ids
+from sheaf.base.bounds import TENANT_NAME_CHARACTERS
 from sheaf.base.clock import iso, now_ms
 from sheaf.base.config import config
 from sheaf.base.errors import InvalidToken
+from sheaf.entity.names import Role
 from sheaf.store import keys, table
 from sheaf.store.keys import Scope
 from sheaf.store.table import Item, Write
 
+NAME_RULE = "must have {} to {} characters and no line break".format(*TENANT_NAME_CHARACTERS)
 _SECONDS = 1.0  # how long a tenant's tier and state may be believed
 _seen: dict[str, tuple[float, Item]] = {}
 _FRESH = "attribute_not_exists(#pk)"
@@ -66,13 +69,20 @@ def forget() -> None:
     _seen.clear()
 
 
-def shown(row: Item) -> dict[str, Any]:
-    """A tenant as it is answered."""
+def is_name(text: object) -> bool:
+    """Whether a tenant may be called this (NAME_RULE)."""
+    low, high = TENANT_NAME_CHARACTERS
+    return isinstance(text, str) and low <= len(text.strip()) <= high and text.strip().isprintable()
+
+
+def shown(row: Item, role: Role = "admin") -> dict[str, Any]:
+    """A tenant as it is answered; only admins see from where they may work."""
+    bound = {"adminIps": sorted(row["ips"]) if "ips" in row else None} if role == "admin" else {}
     return {
         "id": keys.tenant_of(row["pk"]),
         "name": row["name"],
         "tier": row["tier"],
         "status": row["st"],
-        "adminIps": sorted(row["ips"]) if "ips" in row else None,
+        **bound,
         "createdAt": row["at"],
     }

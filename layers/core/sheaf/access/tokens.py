@@ -49,13 +49,14 @@ class RefreshToken:
     proof: str
 
 
-def issue(tenant: str, user: str, session: str, use: Use = "at+jwt") -> str:
-    """A token for a session: `at+jwt` for the Authorization header, `session+jwt` for the cookie."""
+def issue(tenant: str, user: str, session: str, use: Use = "at+jwt", *, until: int | None = None) -> str:
+    """A token for a session, good no longer than `until`: `at+jwt` for the Authorization header, `session+jwt` for the cookie."""
     import jwt
 
     secret = signing_secret()
+    expiry = min(now() + _SECONDS[use], until or now() + _SECONDS[use])
     claims = {"iss": _ISSUER, "aud": config().stage, "sub": user, "tid": tenant, "sid": session,
-              "iat": now(), "exp": now() + _SECONDS[use]}  # fmt: skip
+              "iat": now(), "exp": expiry}  # fmt: skip
     return jwt.encode(claims, secret.derived(_PURPOSE[use]), "HS256", headers={"kid": secret.kid, "typ": use})
 
 
@@ -136,10 +137,10 @@ def mail_token(row_id: str, place: str) -> str:
     return f"{row_id}.{place}.{_sealed(row_id, place)}"
 
 
-def read_mail_token(text: object, prefix: str) -> tuple[str, str]:
+def read_mail_token(text: object, *prefixes: str) -> tuple[str, str]:
     """The row id and the place that a mail's token names; raises InvalidLink."""
     match = _MAIL.fullmatch(text) if isinstance(text, str) else None
-    if match is None or not match[1].startswith(f"{prefix}_") or not hmac.compare_digest(match[3], _sealed(match[1], match[2])):
+    if match is None or match[1][:3] not in prefixes or not hmac.compare_digest(match[3], _sealed(match[1], match[2])):
         raise InvalidLink("The token is damaged, expired or used")
     return match[1], match[2]
 

@@ -316,7 +316,7 @@ API_KEY = {
     "required": ["id", "name", "role", "scopes", "createdAt"],
 }
 TENANT = record(
-    {"id": ID, "name": ID, "tier": ID, "status": ID, "adminIps": nullable(array(ID)), "createdAt": MOMENT},
+    {"id": ID, "name": ID, "tier": ID, "status": ID, "adminIps": nullable(array(ID)), "createdAt": MOMENT}, optional=("adminIps",)
 )
 INVITATION = record(
     {

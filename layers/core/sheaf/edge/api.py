@@ -23,6 +23,7 @@ from sheaf.edge.router import Endpoint, Route, Router, Rule, Writes
 from sheaf.edge.start import start
 from sheaf.records.once import remembered
 from sheaf.store import keys
+from sheaf.store.aws import act_for
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Decorator = Callable[[Endpoint], Endpoint]
@@ -90,6 +91,7 @@ class Api:
     def handler(self, event: dict[str, Any], context: Any) -> Response:
         """The Lambda entry point (API Gateway REST proxy events)."""
         started = time.monotonic()
+        act_for(None)  # whoever came before
         request = Request(ids.new("req"), "GET", "/", {}, {}, b"", "unknown")
         try:
             request = read(event, request.id)
@@ -163,6 +165,7 @@ def prove(request: Request, permission: str, cost: int = 1, parameters: Mapping[
     named = (request.headers.get("x-tenant-id"), request.named_tenant)
     proof = guard.authenticate(given, named, request.id, cost)
     request.proof, request.left = proof, proof.left.headers()
+    act_for(proof.caller)
     resource = permission.partition(":")[0]
     if permission in roles.FIXED:
         guard.require(proof, permission, roles.FIXED[permission], request.source_ip)

@@ -44,4 +44,7 @@ def forget() -> str:
 
 def _is_ours(origin: str, request: Request) -> bool:
     host = request.headers.get("host")
-    return bool(host) and urlsplit(origin).netloc == host
+    try:
+        return bool(host) and urlsplit(origin).netloc == host
+    except ValueError:
+        return False

@@ -28,7 +28,8 @@ def send(scope: Scope, message: Mapping[str, Any]) -> bool:
     key = keys.mail(scope, message["id"])
     if table.get(config().events_table, key):
         return False
-    mail.send(config().mail_from, message["to"], message["subject"], message["text"], message["replyTo"])
+    subject = " ".join(message["subject"].split())  # a line break would end the header
+    mail.send(config().mail_from, message["to"], subject, message["text"], message["replyTo"])
     table.put_new(config().events_table, key, {"ttl": now() + _SENT_DAYS * 86_400})
     return True
 
@@ -38,7 +39,7 @@ def _message(event: Event, number: int, asked: Mail) -> dict[str, Any]:
         "tenant": event.tenant,
         "id": ids.derived("mail", event.at_ms, f"{event.id}:{number}"),
         "to": asked.to or config().mail_operator,
-        "subject": " ".join(asked.subject.split()),  # a line break would end the header
+        "subject": asked.subject,
         "text": asked.text,
         "replyTo": asked.reply_to,
     }

@@ -36,7 +36,7 @@ def view(caller: Caller, job: Item) -> dict[str, Any]:
         "createdAt": job["at"],
     }
     optional = {"startedAt": job.get("begun"), "finishedAt": job.get("ended"), "error": job.get("error")}
-    if job["st"] == "succeeded" and counts["failed"]:
+    if job["st"] == "succeeded" and counts["failed"] and job["kind"] == "bulk":  # others tell it in their result
         optional["errorsUrl"] = _link(caller, job["sk"], "errors.ndjson")
     return shown | {name: value for name, value in optional.items() if value is not None}
 

@@ -104,9 +104,12 @@ def put_once(writes: Sequence[Write], key: Once | None, **pointer: str | int) ->
             time.sleep(_PAUSE)
             continue
         except ConditionFailed as failure:
-            if key is None or failure.position < len(writes):
-                raise
-            return key.found()
+            # A twin that was faster has changed what our own writes looked for, too.
+            if key and (first := key.found()):
+                return first
+            if key and failure.position == len(writes):
+                continue  # its record has expired this very moment
+            raise
         return None
     raise Unavailable("Other requests with this Idempotency-Key are under way; try again")
 
@@ -114,7 +117,7 @@ def put_once(writes: Sequence[Write], key: Once | None, **pointer: str | int) ->
 def remembered(key: Once, work: Callable[[], str]) -> str:
     """What `work` answers, or has answered to the first request under the key; raises what `work` raises, and InFlight.
 
-    For work whose effect is the same when it is done again after a death in the middle.
+    Only for work that, done again after a death in the middle, has the same effect and answer.
     """
     claim = key.claim("")
     if "done" in claim:

@@ -14,7 +14,7 @@ from sheaf.base.errors import Conflict, NotFound, PreconditionFailed, Preconditi
 from sheaf.entity.hooks import Change, Verb
 from sheaf.entity.registry import EntityType
 from sheaf.records import events, read, relations, versions
-from sheaf.records.commit import TRIES, KeyTaken, RowMoved, commit, marks
+from sheaf.records.commit import TRIES, AlongFailed, KeyTaken, RowMoved, commit, marks
 from sheaf.records.options import PLAIN, Options
 from sheaf.records.rows import Row, Stamp, fields_of, from_item, in_trash, to_item
 from sheaf.store import keys, table
@@ -242,7 +242,7 @@ def _once(caller: Caller, entity: EntityType, options: Options, work: Callable[[
         return replayed(caller, entity, first)
     try:
         return work()
-    except (KeyTaken, NotFound, Conflict, PreconditionFailed) as refusal:
+    except (KeyTaken, AlongFailed, NotFound, Conflict, PreconditionFailed) as refusal:
         if first := options.once.found():
             return replayed(caller, entity, first)
         if isinstance(refusal, KeyTaken):

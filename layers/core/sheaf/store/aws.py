@@ -6,6 +6,9 @@ from typing import Any
 import botocore.session
 from botocore.config import Config as ClientConfig
 
+from sheaf.base.config import config
+from sheaf.store.keys import Scope
+
 _SETTINGS = ClientConfig(
     connect_timeout=3,
     read_timeout=20,
@@ -25,5 +28,17 @@ def _session() -> Any:
 
 @cache
 def client(service: str) -> Any:
-    """The one client of `service` in this process."""
+    """The one client of `service` in this process. That of the tables acts for the tenant of the request (tenancy.py)."""
+    if service == "dynamodb" and config().tenant_role_arn != "none":
+        from sheaf.store import tenancy
+
+        return tenancy.walled(botocore.session.get_session()).create_client(service, config=_SETTINGS)
     return _session().create_client(service, config=_S3_SETTINGS if service == "s3" else _SETTINGS)
+
+
+def act_for(scope: Scope | None) -> None:
+    """Touch the tables for this proven tenant from now on, None: as the function itself. Nothing without TenantIsolation: iam."""
+    if config().tenant_role_arn != "none":
+        from sheaf.store import tenancy
+
+        tenancy.act_for(scope)

@@ -242,7 +242,7 @@ def is_trash(pk: str) -> bool:
 
 def is_letter(pk: str, sk: str) -> bool:
     """Whether a key of Control is that of a letter."""
-    return pk.startswith("@email#") and sk.startswith("ltr_")
+    return pk.startswith("@email#") and sk.startswith(("ltr_", "opn_"))
 
 
 def mailbox_of(pk: str) -> str:

@@ -83,7 +83,9 @@ AUTH: Operations = {
         errors=(403, 429),
     ),
     ("POST", "/v1/auth/verify"): _public(
-        "Confirm an address by the token of a mail", VERIFIED, record({"token": TOKEN}), {"token": "ltr_…"}
+        "Confirm an address by the token of a mail and the password that was chosen", VERIFIED,
+        record({"token": TOKEN, "password": {"type": "string", "minLength": 1, "maxLength": 254}}),
+        {"token": "opn_…", "password": "correct horse battery"},
     ),
     ("POST", "/v1/auth/resend"): Operation(
         "Have the mail sent again", "accounts", {200: _told(NOTHING)}, body=record({"email": EMAIL}),
@@ -233,6 +235,13 @@ ADMIN: Operations = {
         write=True,
         errors=(404,),
     ),
+    ("POST", "/v1/admin/users/<user_id>/welcome"): Operation(
+        "Send the mail again that lets a user set a first password",
+        "members",
+        {200: envelope(record({"id": ID, "sent": {"const": True}}))},
+        write=True,
+        errors=(404, 409),
+    ),
     ("POST", "/v1/admin/users/actions"): Operation(
         "Ban, unban, suspend, unsuspend, verify or change the role of many users, as a job",
         "members",
@@ -272,7 +281,7 @@ TENANTS: Operations = {
         "Make a tenant (operators)",
         "tenants",
         {201: envelope(ref("Tenant"))},
-        body=record({"name": TENANT_NAME, "tier": TIER}, optional=("tier",)),
+        body=record({"name": TENANT_NAME, "tier": TIER, "adminEmail": EMAIL}, optional=("tier", "adminEmail")),
         example={"name": "Initech"},
         write=True,
     ),
@@ -311,6 +320,9 @@ TENANTS: Operations = {
         example={"email": "bob@example.com"},
         write=True,
         errors=(404, 409),
+    ),
+    ("GET", "/v1/tenants/<tenant_id>/invitations/<invitation_id>"): Operation(
+        "Read an invitation", "tenants", {200: envelope(ref("Invitation"))}, errors=(404,)
     ),
     ("DELETE", "/v1/tenants/<tenant_id>/invitations/<invitation_id>"): Operation(
         "Take an invitation back", "tenants", {200: REVOKED}, write=True, errors=(404, 409)

@@ -22,8 +22,8 @@ def register(api: Api) -> None:
     api.public("POST", "/v1/auth/refresh", per_window=REFRESH_PER_WINDOW, profile=AUTH)(_refresh)
     api.public("POST", "/v1/auth/forgot", per_window=LETTER_PER_WINDOW, profile=AUTH)(_forgot)
     api.public("POST", "/v1/auth/reset", per_window=LETTER_PER_WINDOW, profile=AUTH)(_reset)
-    api.post("/v1/auth/logout", permission="me:write", profile=AUTH, remember=True)(_logout)
-    api.post("/v1/auth/password", permission="me:write", cost=5, profile=AUTH, remember=True)(_password)
+    api.post("/v1/auth/logout", permission="me:write", profile=AUTH)(_logout)
+    api.post("/v1/auth/password", permission="me:write", cost=5, profile=AUTH)(_password)
     api.post("/v1/auth/tickets", permission="tickets:create")(_ticket)
 
 
@@ -37,8 +37,7 @@ def _register(request: Request) -> Reply:
 def _verify(request: Request) -> Reply:
     from sheaf.features.accounts import registration
 
-    body = object_of(request.json(), "token")
-    return flat(request, registration.verify(body.get("token"), request.id), "The address is confirmed; log in")
+    return flat(request, registration.verify(request.json(), request.id), "The address is confirmed; log in")
 
 
 def _resend(request: Request) -> Reply:
@@ -59,14 +58,12 @@ def _login(request: Request) -> Reply:
 
 
 def _refresh(request: Request) -> Reply:
-    from sheaf.access import tokens
     from sheaf.features.accounts import login
 
     if not request.body and (cookie := cookies.session_of(request)):
-        claims, token = login.renew(cookie, request.device)
-        again = cookies.remember(tokens.issue(claims.tenant, claims.user, claims.session, "session+jwt"))
+        token, again = login.renew(cookie, request.device)
         shown = {"token": token, "tokenType": "Bearer", "expiresIn": TOKEN_SECONDS}
-        return flat(request, shown, "Session renewed", headers={"Set-Cookie": again})
+        return flat(request, shown, "Session renewed", headers={"Set-Cookie": cookies.remember(again)})
     body = object_of(request.json(), "refreshToken")
     return flat(request, login.refresh(body.get("refreshToken"), request.device).shown(), "Session renewed")
 
@@ -95,7 +92,7 @@ def _logout(request: Request) -> Reply:
 def _password(request: Request) -> Reply:
     from sheaf.features.accounts import password
 
-    password.change(request.caller, request.json())
+    password.change(request.caller, request.json(), request.once())
     return flat(request, {}, "The password is changed; your other sessions have ended")
 
 

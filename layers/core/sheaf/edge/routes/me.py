@@ -7,7 +7,7 @@ from sheaf.edge.envelope import Reply
 from sheaf.edge.request import Request
 from sheaf.entity import query
 from sheaf.entity.body import object_of
-from sheaf.features.accounts import api_keys, me
+from sheaf.features.accounts import api_keys, login, me
 
 
 def register(api: Api) -> None:
@@ -18,7 +18,7 @@ def register(api: Api) -> None:
     api.get("/v1/sessions", permission="sessions:read")(_sessions)
     api.get("/v1/sessions/list", permission="sessions:read")(_sessions)
     api.route("DELETE", "/v1/sessions", permission="sessions:end", remember=True)(_end_sessions)
-    api.route("DELETE", "/v1/sessions/<session_id>", permission="sessions:end", remember=True)(_end_session)
+    api.route("DELETE", "/v1/sessions/<session_id>", permission="sessions:end")(_end_session)
     api.get("/v1/api-keys", permission="api-keys:read")(_keys)
     api.post("/v1/api-keys", permission="api-keys:write")(_create_key)
     api.get("/v1/api-keys/<key_id>", permission="api-keys:read")(_key)
@@ -51,7 +51,7 @@ def _sessions(request: Request) -> Reply:
 
 def _end_session(request: Request, session_id: str) -> Reply:
     _require_user(request)
-    sessions.end(request.caller, request.caller.principal, session_id)
+    login.end(request.caller, session_id, request.once())
     return Reply({"id": session_id, "ended": True})
 
 
@@ -68,7 +68,7 @@ def _keys(request: Request) -> Reply:
 
 
 def _create_key(request: Request) -> Reply:
-    made, secret = api_keys.create(request.caller, api_keys.read_terms(request.caller, request.json()), request.once())
+    made, secret = api_keys.make(request.caller, request.json(), request.once())
     return _shown_once(made, secret, 201, {"Location": f"api-keys/{made['id']}"})
 
 
@@ -77,7 +77,7 @@ def _key(request: Request, key_id: str) -> Reply:
 
 
 def _change_key(request: Request, key_id: str) -> Reply:
-    return Reply(api_keys.change(request.caller, key_id, request.json()))
+    return Reply(api_keys.change(request.caller, key_id, request.json(), request.once()))
 
 
 def _rotate_key(request: Request, key_id: str) -> Reply:

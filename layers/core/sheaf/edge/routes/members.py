@@ -12,11 +12,16 @@ from sheaf.jobs import progress
 def register(api: Api) -> None:
     """Add the routes."""
     api.get("/v1/admin/users", permission="members:read", profile=ADMIN, per_window=ADMIN_USERS_PER_WINDOW)(_list)
-    api.post("/v1/admin/users", permission="members:write", profile=ADMIN, remember=True)(_add)
+    api.post("/v1/admin/users", permission="members:write", profile=ADMIN)(_add)
     api.get("/v1/admin/users/<user_id>", permission="members:read")(_show)
     api.route("PATCH", "/v1/admin/users/<user_id>", permission="members:write", remember=True)(_change)
-    api.route("DELETE", "/v1/admin/users/<user_id>", permission="members:write", remember=True)(_remove)
+    api.route(
+        "DELETE",
+        "/v1/admin/users/<user_id>",
+        permission="members:write",
+    )(_remove)
     api.post("/v1/admin/users/<user_id>/unlock", permission="members:write", remember=True)(_unlock)
+    api.post("/v1/admin/users/<user_id>/welcome", permission="members:write", remember=True)(_welcome)
     api.post("/v1/admin/users/actions", permission="members:write", cost=5)(_act)
     api.post("/v1/batch/users/action", permission="members:write", cost=5)(_act)
 
@@ -35,7 +40,7 @@ def _list(request: Request) -> Reply:
 
 
 def _add(request: Request) -> Reply:
-    user = members.add(request.caller, request.json())
+    user = members.add(request.caller, request.json(), request.once())
     return Reply(user, 201, message="A mail lets the user set a password", headers={"Location": f"users/{user['id']}"})
 
 
@@ -48,8 +53,13 @@ def _change(request: Request, user_id: str) -> Reply:
 
 
 def _remove(request: Request, user_id: str) -> Reply:
-    members.remove(request.caller, user_id)
+    members.remove(request.caller, user_id, request.once())
     return Reply({"id": user_id, "removed": True})
+
+
+def _welcome(request: Request, user_id: str) -> Reply:
+    members.welcome(request.caller, user_id)
+    return Reply({"id": user_id, "sent": True})
 
 
 def _unlock(request: Request, user_id: str) -> Reply:

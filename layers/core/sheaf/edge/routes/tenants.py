@@ -20,10 +20,19 @@ def register(api: Api) -> None:
     api.get("/v1/tenants/<tenant_id>", permission="tenant:read")(_show)
     api.route("PATCH", "/v1/tenants/<tenant_id>", permission="tenant:write", remember=True)(_change)
     api.get("/v1/tenants/<tenant_id>/members", permission="members:read")(_members)
-    api.route("DELETE", "/v1/tenants/<tenant_id>/members/<user_id>", permission="members:write", remember=True)(_remove)
+    api.route(
+        "DELETE",
+        "/v1/tenants/<tenant_id>/members/<user_id>",
+        permission="members:write",
+    )(_remove)
     api.get("/v1/tenants/<tenant_id>/invitations", permission="members:read")(_invitations)
     api.post("/v1/tenants/<tenant_id>/invitations", permission="members:write")(_invite)
-    api.route("DELETE", "/v1/tenants/<tenant_id>/invitations/<invitation_id>", permission="members:write", remember=True)(_revoke)
+    api.get("/v1/tenants/<tenant_id>/invitations/<invitation_id>", permission="members:read")(_invitation)
+    api.route(
+        "DELETE",
+        "/v1/tenants/<tenant_id>/invitations/<invitation_id>",
+        permission="members:write",
+    )(_revoke)
     api.post("/v1/tenants/<tenant_id>/reset", permission="tenant:reset")(_reset)
     api.get("/v1/rate-limits/status", permission="rate-limits:read")(_status)
     api.post("/v1/rate-limits/reset", permission="rate-limits:reset", remember=True)(_refill)
@@ -58,7 +67,7 @@ def _members(request: Request, tenant_id: str) -> Reply:
 
 def _remove(request: Request, tenant_id: str, user_id: str) -> Reply:
     _require_own(request, tenant_id)
-    members.remove(request.caller, user_id)
+    members.remove(request.caller, user_id, request.once())
     return Reply({"id": user_id, "removed": True})
 
 
@@ -75,9 +84,14 @@ def _invite(request: Request, tenant_id: str) -> Reply:
     return Reply(made, 201, headers={"Location": f"invitations/{made['id']}"})
 
 
+def _invitation(request: Request, tenant_id: str, invitation_id: str) -> Reply:
+    _require_own(request, tenant_id)
+    return Reply(invitations.shown(invitations.find(request.caller, invitation_id)))
+
+
 def _revoke(request: Request, tenant_id: str, invitation_id: str) -> Reply:
     _require_own(request, tenant_id)
-    invitations.revoke(request.caller, invitation_id)
+    invitations.revoke(request.caller, invitation_id, request.once())
     return Reply({"id": invitation_id, "revoked": True})
 
 

@@ -1,14 +1,14 @@
 """API keys: made, listed, rotated, revoked. The secret is shown once; its SHA-256 names the principal that the key is."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sheaf.access import networks, roles, tokens
 from sheaf.access.caller import Caller
 from sheaf.base import ids
-from sheaf.base.bounds import API_KEYS, ROTATION_SECONDS, SCOPES
+from sheaf.base.bounds import API_KEY_SECONDS, API_KEYS, ROTATION_SECONDS, SCOPES
 from sheaf.base.clock import iso, now, now_ms
 from sheaf.base.config import config
 from sheaf.base.errors import Conflict, NotFound, PermissionDenied, ValidationFailed
@@ -50,7 +50,7 @@ def read_terms(caller: Caller, body: object, before: Terms | None = None) -> Ter
     expires = _read_moment(fields["expiresAt"], wrong) if "expiresAt" in fields else former.expires
     addresses = former.addresses
     if "allowedIps" in fields:
-        found, complaint = networks.read(fields["allowedIps"] or [])
+        found, complaint = networks.read(fields["allowedIps"])
         addresses = found or None
         wrong |= {"allowedIps": complaint} if complaint else {}
     if wrong:
@@ -60,18 +60,23 @@ def read_terms(caller: Caller, body: object, before: Terms | None = None) -> Ter
     return terms
 
 
+def make(caller: Caller, body: object, once: Once | None) -> tuple[dict[str, Any], str | None]:
+    """A new key as a request's body describes it; raises as `read_terms` and `create`."""
+    if once and (first := once.found()):
+        return show(caller, first["made"]), None
+    return create(caller, read_terms(caller, body), once)
+
+
 def create(caller: Caller, terms: Terms, once: Once | None = None) -> tuple[dict[str, Any], str | None]:
     """A new key, and its secret, in clear for the only time: a request that comes again gets None for it.
 
     Raises Conflict where the tenant has too many.
     """
-    if once and (first := once.found()):
-        return show(caller, first["made"]), None
     if sum(1 for _ in _rows(caller)) >= API_KEYS:
         raise Conflict(f"A tenant has {API_KEYS} API keys at most")
     key_id, secret = ids.new("key"), tokens.new_api_key(caller.tenant)
     principal = tokens.principal_of_key(secret)
-    item = {"by": caller.principal, "at": iso(now_ms()), "p": principal, **_described(terms)}
+    item = {"by": caller.principal, "at": iso(now_ms()), "p": principal, "rev": 0, **_described(terms)}
     first = put_once([
         Write(config().control_table, "put", keys.api_key(caller, key_id), item=item, condition=_FRESH),
         Write(config().limits_table, "put", keys.principal(caller, principal), item=_principal(key_id, terms), condition=_FRESH),
@@ -100,17 +105,26 @@ def show(caller: Caller, key_id: str) -> dict[str, Any]:
     return _shown(row, table.get(config().limits_table, keys.principal(caller, row["p"])))
 
 
-def change(caller: Caller, key_id: str, body: object) -> dict[str, Any]:
-    """Other terms for a key, at once; raises NotFound, ValidationFailed."""
+def change(caller: Caller, key_id: str, body: object, once: Once | None = None) -> dict[str, Any]:
+    """Other terms for a key and for its former secret, at once; raises NotFound, ValidationFailed, Conflict."""
+    if once and once.found():
+        return show(caller, key_id)
     row = find(caller, key_id)
     terms = read_terms(caller, body, _terms(row))
     described, bounds = _described(terms), _bounds(terms)
-    _commit(key_id, None, [
-        Write(config().control_table, "update", keys.api_key(caller, key_id), expression=_setting(described),
-              condition="#p = :was", values={**described, "was": row["p"]}),
-        Write(config().limits_table, "update", keys.principal(caller, row["p"]), expression=_setting(bounds),
-              condition="attribute_exists(#pk)", values=bounds),
-    ])  # fmt: skip
+    limits = config().limits_table
+    writes = [
+        Write(limits, "update", keys.principal(caller, row["p"]), expression=_setting(bounds), condition="attribute_exists(#pk)",
+              values=bounds),
+    ]  # fmt: skip
+    former = keys.principal(caller, row["pp"]) if "pp" in row else None
+    if former and (old := table.get(limits, former)):
+        # A former secret keeps its end, unless the key itself ends before.
+        bounds = {**bounds, "exp": min(old["exp"], terms.expires or old["exp"])}
+        writes.append(
+            Write(limits, "update", former, expression=_setting(bounds), condition="attribute_exists(#pk)", values=bounds)
+        )
+    _commit(caller, row, once, writes, expression=_setting(described), values=described)
     return show(caller, key_id)
 
 
@@ -133,14 +147,12 @@ def rotate(caller: Caller, key_id: str, body: object, once: Once | None = None) 
         if grace else Write(config().limits_table, "delete", former)
     )  # fmt: skip
     before = row.get("pp")  # the secret before the former one may still be in its grace: now it ends
-    first = _commit(key_id, once, [
-        Write(config().control_table, "update", keys.api_key(caller, key_id),
-              expression="SET #p = :new, #turned = :at" + (", #pp = :was" if grace else " REMOVE #pp"), condition="#p = :was",
-              values={"new": principal, "was": row["p"], "at": iso(now_ms())}),
+    first = _commit(caller, row, once, [
         Write(config().limits_table, "put", keys.principal(caller, principal), item=_principal(key_id, terms), condition=_FRESH),
         retired,
         *([Write(config().limits_table, "delete", keys.principal(caller, before))] if before else []),
-    ])  # fmt: skip
+    ], expression="SET #p = :new, #turned = :at" + (", #pp = :was" if grace else " REMOVE #pp"),
+        values={"new": principal, "at": iso(now_ms()), "was": row["p"] if grace else None})  # fmt: skip
     return show(caller, key_id), None if first else secret
 
 
@@ -149,10 +161,8 @@ def revoke(caller: Caller, key_id: str, once: Once | None = None) -> None:
     if once and once.found():
         return
     row = find(caller, key_id)
-    _commit(key_id, once, [
-        Write(config().control_table, "delete", keys.api_key(caller, key_id), condition="#p = :was", values={"was": row["p"]}),
-        *(Write(config().limits_table, "delete", keys.principal(caller, each)) for each in (row["p"], row.get("pp")) if each),
-    ])  # fmt: skip
+    both = [keys.principal(caller, each) for each in (row["p"], row.get("pp")) if each]
+    _commit(caller, row, once, [Write(config().limits_table, "delete", key) for key in both])
 
 
 def _shown(row: Item, principal: Item | None) -> dict[str, Any]:
@@ -173,11 +183,18 @@ def _shown(row: Item, principal: Item | None) -> dict[str, Any]:
 
 
 def _require_within(caller: Caller, terms: Terms) -> None:
-    """Nobody hands out more than they hold: neither a higher role nor, from a key with scopes, wider ones."""
+    """Nobody hands out more than they hold: no higher role, and from a key no wider scopes, longer life or other addresses."""
     if ROLES.index(terms.role) > ROLES.index(caller.role):
         raise PermissionDenied("A key cannot have a higher role than whoever makes it")
+    if caller.kind != "key":
+        return
+    mine = _terms(find(caller, caller.principal))
     if caller.scopes is not None and not all(roles.covers(caller.scopes, each) for each in terms.scopes or ("*",)):
         raise PermissionDenied("A key cannot have wider scopes than the key that makes it")
+    if mine.expires and (terms.expires is None or terms.expires > mine.expires):
+        raise PermissionDenied("A key cannot last longer than the key that makes it")
+    if mine.addresses and not (terms.addresses and networks.within(terms.addresses, mine.addresses)):
+        raise PermissionDenied("A key cannot be used from more addresses than the key that makes it")
 
 
 def _described(terms: Terms) -> Item:
@@ -204,11 +221,20 @@ def _setting(values: Item) -> str:
     return f"SET {given}{f' REMOVE {gone}' if gone else ''}"
 
 
-def _commit(key_id: str, once: Once | None, writes: list[Write]) -> Item | None:
+def _commit(caller: Caller, row: Item, once: Once | None, writes: list[Write], *, expression: str = "",
+            values: Mapping[str, Any] | None = None) -> Item | None:  # fmt: skip
+    """Change the key's row (without an expression: delete it) together with its principals, if it is as it was read."""
+    key, same = keys.api_key(caller, row["sk"]), {"rev": row["rev"]}
+    if expression:
+        head, remove, tail = expression.partition(" REMOVE ")
+        changed = Write(config().control_table, "update", key, expression=f"{head}, #rev = :next{remove}{tail}",
+                        condition="#rev = :rev", values={**same, "next": row["rev"] + 1, **(values or {})})  # fmt: skip
+    else:
+        changed = Write(config().control_table, "delete", key, condition="#rev = :rev", values=same)
     try:
-        return put_once(writes, once, made=key_id)
+        return put_once([changed, *writes], once, made=row["sk"])
     except ConditionFailed:
-        raise Conflict(f"The API key {key_id!r} was changed by somebody else just now") from None
+        raise Conflict(f"The API key {row['sk']!r} was changed by somebody else just now") from None
 
 
 def _rows(caller: Caller) -> Iterable[Item]:
@@ -232,11 +258,13 @@ def _read_moment(value: object, wrong: dict[str, str]) -> int | None:
         return None
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
+        known = moment.astimezone(UTC) if moment and moment.tzinfo else None
+    except (ValueError, OverflowError):
+        known = None
+    if known is None:
         wrong["expiresAt"] = "must be a time with its zone (RFC 3339), or null"
         return None
-    if moment.timestamp() <= now():
-        wrong["expiresAt"] = "has passed"
-    return int(moment.timestamp())
+    seconds = int(known.timestamp())
+    if not 0 < seconds - now() <= API_KEY_SECONDS:
+        wrong["expiresAt"] = "has passed" if seconds <= now() else f"is more than {API_KEY_SECONDS // 31_536_000} years ahead"
+    return seconds

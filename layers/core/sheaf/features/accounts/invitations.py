@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
-from sheaf.access import tenants, tokens
+from sheaf.access import roles, tenants, tokens
 from sheaf.access.caller import Caller
 from sheaf.base import ids
 from sheaf.base.bounds import INVITATION_SECONDS
 from sheaf.base.clock import iso, now, now_ms
 from sheaf.base.config import config
-from sheaf.base.errors import Conflict, InvalidLink, NotFound
+from sheaf.base.errors import Conflict, InvalidCursor, InvalidLink, NotFound
 from sheaf.entity import registry
 from sheaf.entity.body import object_of
 from sheaf.entity.hooks import Change
-from sheaf.features.accounts.letters import link, look_up
+from sheaf.features.accounts.letters import is_admitted, link, look_up
 from sheaf.records import read
 from sheaf.records.once import Once, put_once
 from sheaf.store import keys, table
@@ -25,21 +25,32 @@ _KEPT_SECONDS = 30 * 24 * 3600  # after it has expired
 
 def invite(caller: Caller, body: object, once: Once | None) -> dict[str, Any]:
     """Invite `{"email", "role"?}`; raises ValidationFailed, Conflict where the address is a member's already."""
+    if once and (first := once.found()):
+        return shown(find(caller, first["invitation"]))
+    put, key = inviting(caller, caller.principal, body)
+    first = put_once([put], once, invitation=key.sk)
+    return shown(find(caller, first["invitation"] if first else key.sk))
+
+
+def inviting(scope: Caller, by: str, body: object) -> tuple[Write, keys.Key]:
+    """The write that invites, to go along with others, and its key; raises as `invite`."""
     fields = object_of(body, "email", "role")
     users = registry.find("users")
-    checked = users.created({"name": "Invited", **fields}, Change("created", caller.principal, "", None))
-    if read.holder(caller, users, "email", checked["email"]):
+    checked = users.created({"name": "Invited", **fields}, Change("created", by, "", None))
+    roles.require_grant(scope, checked["role"])
+    if read.holder(scope, users, "email", checked["email"]):
         raise Conflict("This address belongs to a member already", fields={"email": "is a member"})
     until = now() + INVITATION_SECONDS
-    item = {"email": checked["email"], "role": checked["role"], "st": "open", "by": caller.principal, "at": iso(now_ms()),
+    item = {"email": checked["email"], "role": checked["role"], "st": "open", "by": by, "at": iso(now_ms()),
             "exp": until, "ttl": until + _KEPT_SECONDS}  # fmt: skip
-    key = keys.invitation(caller, ids.new("inv"))
-    first = put_once([Write(config().control_table, "put", key, item=item)], once, invitation=key.sk)
-    return shown(find(caller, first["invitation"]) if first else {"sk": key.sk, **item})
+    key = keys.invitation(scope, ids.new("inv"))
+    return Write(config().control_table, "put", key, item=item), key
 
 
 def listing(caller: Caller, limit: int, after: str) -> tuple[list[dict[str, Any]], str | None]:
     """A page of the tenant's invitations, the newest first, and where the next one begins."""
+    if after and not ids.is_id(after, "inv"):
+        raise InvalidCursor("The cursor is damaged; start again without it")
     found = table.query(config().control_table, keys.invitation(caller, "").pk, after=after, newest_first=True, page=limit + 1)
     items = list(islice(found, limit + 1))
     return [shown(item) for item in items[:limit]], items[limit - 1]["sk"] if len(items) > limit else None
@@ -54,12 +65,13 @@ def find(caller: Caller, invitation_id: str) -> Item:
     return item
 
 
-def revoke(caller: Caller, invitation_id: str) -> None:
+def revoke(caller: Caller, invitation_id: str, once: Once | None) -> None:
     """Take an invitation back; raises NotFound, Conflict where it was accepted."""
     item = find(caller, invitation_id)
+    gone = Write(config().control_table, "update", keys.invitation(caller, item["sk"]), expression="SET #st = :revoked",
+                 condition="#st IN (:open, :revoked)", values={"open": "open", "revoked": "revoked"})  # fmt: skip
     try:
-        table.update(config().control_table, keys.invitation(caller, item["sk"]), "SET #st = :revoked",
-                     condition="#st IN (:open, :revoked)", values={"open": "open", "revoked": "revoked"})  # fmt: skip
+        put_once([gone], once, invitation=item["sk"])
     except ConditionFailed:
         raise Conflict("The invitation was accepted already") from None
 
@@ -98,6 +110,8 @@ def compose(caller: Caller, invitation_id: str) -> Mapping[str, Any] | None:
     if item["st"] != "open" or item["exp"] <= now() or tenant is None:
         return None
     account, _ = look_up(keys.mailbox(item["email"]))
+    if "dropped" in item or not is_admitted(item, keys.mailbox(item["email"])):
+        return None
     token = tokens.mail_token(item["sk"], caller.tenant.removeprefix("tnt_"))
     text = (
         f"{tenant['name']} has invited you, but this address has an account elsewhere already, and it can have one only.\n"

@@ -16,9 +16,11 @@ from sheaf.base.config import config
 from sheaf.base.errors import InvalidLink, RateLimited
 from sheaf.records.once import Once, put_once
 from sheaf.store import keys, table
-from sheaf.store.table import Item, Write
+from sheaf.store.keys import Key
+from sheaf.store.table import ConditionFailed, Item, Write
 
 Kind = Literal["register", "welcome", "resend", "reset"]
+OPENING = "opn"  # the prefix of letters that open an account
 TENANT = "@accounts"  # whom these mails are counted to: they belong to no tenant
 _SECONDS: Mapping[Kind, int] = {"register": VERIFY_SECONDS, "welcome": INVITATION_SECONDS, "resend": VERIFY_SECONDS,
                                 "reset": RESET_SECONDS}  # fmt: skip
@@ -26,13 +28,18 @@ _NEWEST = 10  # of a mailbox's letters are looked at
 _KEPT_SECONDS = 24 * 3600  # after a letter has expired
 
 
-def ask(email: str, kind: Kind, once: Once | None, told: Mapping[str, str] | None = None, **data: str | None) -> None:
-    """Ask for a letter to an address. `told` is what a request that comes again under `once` has to know."""
-    letter_id = ids.new("ltr")
+def ask(email: str, kind: Kind, once: Once | None, **data: str | None) -> None:
+    """Ask for a letter to an address."""
+    put_once([asking(email, kind, **data)], once, email=email)
+
+
+def asking(email: str, kind: Kind, **data: str | None) -> Write:
+    """The write that asks for a letter, to go along with others."""
     until = now() + _SECONDS[kind]
     item = {"kind": kind, "email": email, "exp": until, "ttl": until + _KEPT_SECONDS, **data}
-    key = keys.letter(keys.mailbox(email), letter_id)
-    put_once([Write(config().control_table, "put", key, item=item)], once, **(told or {"letter": letter_id}))
+    # Letters that open something sort behind the others, so that no number of others can bury one.
+    letter_id = ids.new(OPENING if kind in ("register", "welcome") else "ltr")
+    return Write(config().control_table, "put", keys.letter(keys.mailbox(email), letter_id), item=item)
 
 
 def message(item: Item) -> Mapping[str, str]:
@@ -44,22 +51,37 @@ def compose(asked: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The mail for a letter, or None where nothing is to be sent."""
     mailbox = keys.mailbox_of(asked["letter"])
     letter = table.get(config().control_table, keys.letter(mailbox, asked["id"]))
-    if letter is None or letter["exp"] <= now():
+    if letter is None or letter["exp"] <= now() or "dropped" in letter:
         return None
     account, found = look_up(mailbox)
     subject, text = _text(letter, account, found)
-    if not text:
+    if not text or not is_admitted(letter, mailbox):
         return None
+    return {"id": asked["id"], "to": letter["email"], "subject": subject, "text": text, "replyTo": None}
+
+
+def is_admitted(item: Item, mailbox: str) -> bool:
+    """Whether this letter or invitation may be sent: nobody's mailbox is flooded through us.
+
+    Each counts once, however often it is tried.
+    """
+    mark = {"yes": 1}
+    try:
+        table.update(config().control_table, Key(item["pk"], item["sk"]), "SET #counted = :yes",
+                     condition="attribute_exists(#pk) AND attribute_not_exists(#counted)", values=mark)  # fmt: skip
+    except ConditionFailed:
+        return True
     try:
         tries.count(keys.letters_sent(mailbox), LETTERS_PER_HOUR, 3_600, LETTERS_PER_HOUR, "Too many mails")
     except RateLimited:
-        return None  # nobody's mailbox is flooded through us
-    return {"id": asked["id"], "to": letter["email"], "subject": subject, "text": text, "replyTo": None}
+        table.update(config().control_table, Key(item["pk"], item["sk"]), "SET #dropped = :yes", values=mark)
+        return False
+    return True
 
 
 def read(token: object, *kinds: Kind) -> Item:
     """The letter of a token; raises InvalidLink for one that is damaged, expired, used or of another kind."""
-    letter_id, mailbox = tokens.read_mail_token(token, "ltr")
+    letter_id, mailbox = tokens.read_mail_token(token, "ltr", OPENING)
     letter = table.get(config().control_table, keys.letter(mailbox, letter_id))
     if letter is None or letter["exp"] <= now() or letter["kind"] not in kinds:
         raise InvalidLink("The token is damaged, expired or used")
@@ -69,7 +91,7 @@ def read(token: object, *kinds: Kind) -> Item:
 def use(letter: Item, user: str) -> Write:
     """The write that makes a letter used, once, by what it goes along with."""
     key = keys.letter(keys.mailbox_of(letter["pk"]), letter["sk"])
-    return Write(config().control_table, "update", key, expression="SET #used = :user REMOVE #hash",
+    return Write(config().control_table, "update", key, expression="SET #used = :user",
                  condition="attribute_exists(#pk) AND attribute_not_exists(#used)", values={"user": user})  # fmt: skip
 
 
@@ -110,8 +132,9 @@ def _text(letter: Item, account: Item | None, found: list[Item]) -> tuple[str, s
 def _confirm(token: str) -> tuple[str, str]:
     return (
         "Confirm your address",
-        f"Confirm this address to open your account (good for {VERIFY_SECONDS // 3600} hours):\n\n{link('verify', token)}\n\n"
-        "If you did not ask for an account, do nothing.\n",
+        f"Confirm this address with the password that you chose (good for {VERIFY_SECONDS // 3600} hours):\n\n"
+        f"{link('verify', token)}\n\n"
+        "If you did not ask for an account, do nothing: without that password nobody can open one.\n",
     )
 
 

@@ -12,6 +12,7 @@ from sheaf.base.errors import (
     AccountSuspended,
     EmailNotVerified,
     InvalidToken,
+    NotFound,
     PermissionDenied,
     TenantDisabled,
     Unauthenticated,
@@ -19,10 +20,12 @@ from sheaf.base.errors import (
 )
 from sheaf.entity.body import object_of
 from sheaf.features.accounts import letters, people
+from sheaf.records.once import Once, put_once
 from sheaf.store import keys, table
 from sheaf.store.table import ConditionFailed, Item
 
 WRONG = "Invalid email or password"
+_BOTH: tuple[tokens.Use, tokens.Use] = ("at+jwt", "session+jwt")
 
 
 def read(body: object) -> tuple[str, str, bool]:
@@ -47,13 +50,15 @@ def login(email: str, password: str, device: Device, request_id: str) -> tuple[G
     mailbox = keys.mailbox(email)
     tries.admit_login(mailbox)
     account, found = letters.look_up(mailbox)
-    holder = account or letters.newest(found, "register")
-    if not passwords.matches(holder.get("hash") if holder else None, password):
+    waiting = letters.newest(found, "register")
+    # Both are looked at in any case, so that a registration of one's own tells nothing about an account of somebody else.
+    right, chosen = (passwords.matches(each["hash"] if each else None, password) for each in (account, waiting))
+    if account is None or not right:
         _wait_for_step(started)
+        if chosen:
+            raise EmailNotVerified("Please verify your email before logging in")
         raise Unauthenticated(WRONG)
     tries.clear_login(mailbox)
-    if account is None:
-        raise EmailNotVerified("Please verify your email before logging in")
     scope = Caller(account["tn"], account["us"], "user", request_id)
     _require_active(scope)
     if passwords.is_dated(account["hash"]):
@@ -69,24 +74,34 @@ def refresh(text: object, device: Device) -> Grant:
     """The next pair of tokens; raises InvalidToken, TenantDisabled, ValidationFailed."""
     if not isinstance(text, str):
         raise ValidationFailed.naming({"refreshToken": "is required, a string"})
-    token, grant = sessions.refresh(text, device)
-    _require_tenant(token)
-    return grant
+    return sessions.refresh(text, device, _require_tenant)
 
 
-def renew(cookie: str, device: Device) -> tuple[tokens.Claims, str]:
-    """The claims behind a session's cookie and a new access token; raises InvalidToken, TenantDisabled."""
+def renew(cookie: str, device: Device) -> tuple[str, str]:
+    """A new access token and a new value for the cookie of a session; raises InvalidToken, TenantDisabled."""
     claims = tokens.read(cookie, "session+jwt")
-    sessions.renew(claims, claims.user, claims.session, device)
     _require_tenant(claims)
-    return claims, tokens.issue(claims.tenant, claims.user, claims.session)
+    until = sessions.renew(claims, claims.user, claims.session, device)
+    access, again = (tokens.issue(claims.tenant, claims.user, claims.session, use, until=until) for use in _BOTH)
+    return access, again
 
 
 def logout(caller: Caller) -> None:
     """End the caller's session; raises PermissionDenied for an API key, which has none."""
     if caller.session is None:
         raise PermissionDenied("An API key has no session; it ends by being revoked")
-    sessions.end(caller, caller.principal, caller.session)
+    end(caller, caller.session, None)
+
+
+def end(caller: Caller, session: str, once: Once | None) -> None:
+    """End one of the caller's sessions; raises NotFound where it is not live."""
+    if once and once.found():
+        return
+    try:
+        put_once([sessions.ending_one(caller, caller.principal, session)], once, session=session)
+    except ConditionFailed:
+        raise NotFound(f"There is no session {session!r}") from None
+    sessions.drop(caller, caller.principal, session)
 
 
 def _wait_for_step(started: float) -> None:

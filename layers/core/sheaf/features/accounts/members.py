@@ -1,13 +1,14 @@
 """The users of a tenant as its admins see and steer them, one by one or many as a job."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from sheaf.access import limits, tenants, tries
+from sheaf.access import limits, roles, tenants, tries
 from sheaf.access.caller import Caller
 from sheaf.base import ids
 from sheaf.base.bounds import CHUNK_WINDOW, USER_ACTIONS
@@ -26,7 +27,7 @@ from sheaf.jobs.runner import Result, Task
 from sheaf.records import read
 from sheaf.records.once import Once
 from sheaf.records.page import Page, page
-from sheaf.records.rows import Stamp, fields_of
+from sheaf.records.rows import Stamp
 from sheaf.store import blobs, keys, table
 from sheaf.store.table import Item
 
@@ -52,16 +53,17 @@ def show(caller: Caller, user_id: str) -> dict[str, Any]:
     return _with_logins(caller, [people.profile(caller, user_id)])[0]
 
 
-def add(caller: Caller, body: object) -> dict[str, Any]:
+def add(caller: Caller, body: object, once: Once | None = None) -> dict[str, Any]:
     """Add `{"name", "email", "role"?}`: pending until a password is set by a mail. Raises ValidationFailed, Conflict."""
     fields = object_of(body, "name", "email", "role")
     checked = registry.find("users").created({**fields, "status": "pending"}, Change("created", caller.principal, "", None))
     given = {name: checked[name] for name in ("name", "email", "role", "status")}
+    roles.require_grant(caller, given["role"])
     tenant = tenants.find(caller)
-    row = people.create(caller, ids.new("usr"), given, None)
+    user_id = ids.new("usr")
     # Whether the address has an account elsewhere is found out by the letter alone.
-    letters.ask(checked["email"], "welcome", None, tenant=tenant["name"] if tenant else "", tn=caller.tenant, us=row.id)
-    return row.document
+    letter = letters.asking(checked["email"], "welcome", tenant=tenant["name"] if tenant else "", tn=caller.tenant, us=user_id)
+    return people.create(caller, user_id, given, None, along=[letter], once=once).document
 
 
 def change(caller: Caller, user_id: str, body: object) -> dict[str, Any]:
@@ -69,17 +71,38 @@ def change(caller: Caller, user_id: str, body: object) -> dict[str, Any]:
     fields = object_of(body, "role", "status", "name")
     if not fields:
         raise ValidationFailed.naming({"": "must hold role, status or name"})
+    wrong = {name: "must not be null" for name, value in fields.items() if value is None}
     if fields.get("status") == "pending":
-        raise ValidationFailed.naming({"status": "must be active, suspended or banned"})
+        wrong["status"] = "must be active, suspended or banned"
+    if wrong:
+        raise ValidationFailed.naming(wrong)
     _require_another(caller, user_id, fields)
-    row = people.change(caller, user_id, fields)
+    roles.require_grant(caller, str(fields.get("role", "user")))
+
+    def decide(person: Mapping[str, Any]) -> Mapping[str, Any]:
+        if fields.get("status") == "active" and person["status"] != "active" and not people.account_of(user_id, person["email"]):
+            raise Conflict("This user has not set a password yet; a mail with a link lets them")
+        return fields
+
+    row = people.change(caller, user_id, decide)
     return _with_logins(caller, [row.document])[0]
 
 
-def remove(caller: Caller, user_id: str) -> None:
+def remove(caller: Caller, user_id: str, once: Once | None = None) -> None:
     """Take a user out of the tenant; raises NotFound, Conflict."""
+    if once and once.found():
+        return
     _require_another(caller, user_id, {"status": "removed"})
-    people.remove(caller, user_id)
+    people.remove(caller, user_id, once)
+
+
+def welcome(caller: Caller, user_id: str) -> None:
+    """Send the mail again that lets a user set a first password; raises NotFound, Conflict where there is one already."""
+    person = people.profile(caller, user_id)
+    if people.account_of(user_id, person["email"]):
+        raise Conflict("This user has a password already; forgot sends a mail")
+    tenant = tenants.find(caller)
+    letters.ask(person["email"], "welcome", None, tenant=tenant["name"] if tenant else "", tn=caller.tenant, us=user_id)
 
 
 def unlock(caller: Caller, user_id: str) -> None:
@@ -114,6 +137,7 @@ def accept(caller: Caller, body: object, once: Once | None) -> Item:
         wrong["userIds"] = "must be a list of user ids"
     elif len(set(wanted)) < len(wanted):
         wrong["userIds"] = "names a user twice"
+    roles.require_grant(caller, role if isinstance(role, str) else "user")
     if wrong or not isinstance(wanted, list):
         raise ValidationFailed.naming(wrong)
     if len(wanted) > USER_ACTIONS:
@@ -153,10 +177,12 @@ class UsersWork:
         return {"rows": job["total"], "bytes": len(whole), "sha256": sha256(whole).hexdigest()}
 
 
-def wanted_change(action: str, role: str | None, before: Mapping[str, Any]) -> dict[str, Any]:
-    """What an action makes of a person; nothing where that is so already. Raises Conflict where it cannot be."""
+def wanted_change(action: str, role: str | None, before: Mapping[str, Any], has_account: Callable[[], bool]) -> dict[str, Any]:
+    """What an action makes of a person; nothing where that is so already. Raises Conflict where it cannot be.
+
+    Who has not set a password yet goes back to pending: nobody could log in as them.
+    """
     status = before["status"]
-    back = "active" if before["emailVerified"] else "pending"
     match action:
         case "ban":
             after: dict[str, Any] = {"status": "banned"}
@@ -165,11 +191,11 @@ def wanted_change(action: str, role: str | None, before: Mapping[str, Any]) -> d
                 raise Conflict("A banned user cannot be suspended; unban first")
             after = {"status": "suspended"}
         case "unban":
-            after = {"status": back} if status == "banned" else {}
+            after = {"status": "active" if has_account() else "pending"} if status == "banned" else {}
         case "unsuspend":
-            after = {"status": back} if status == "suspended" else {}
+            after = {"status": "active" if has_account() else "pending"} if status == "suspended" else {}
         case "verify":
-            after = {"emailVerified": True, **({"status": "active"} if status == "pending" else {})}
+            after = {"emailVerified": True}
         case _:
             after = {"role": role}
     return {name: value for name, value in after.items() if before.get(name) != value}
@@ -181,16 +207,25 @@ def _applied(task: Task, index: int, user_id: str) -> dict[str, Any]:
         item = read.item(caller, registry.find("users"), user_id)
         mine = (item.get("j"), item.get("n")) == (job["sk"], index)
         if not mine:
-            change = wanted_change(job["action"], job.get("role"), fields_of(item))
-            if not change:
+            decided: list[Mapping[str, Any]] = []
+            people.change(caller, user_id, partial(_decide, task, user_id, decided), stamp=Stamp(job["sk"], index))
+            if not decided[-1]:
                 return {"index": index, "id": user_id, "outcome": "skipped"}
-            _require_another(caller, user_id, change)
-            people.change(caller, user_id, change, stamp=Stamp(job["sk"], index))
     except SheafError as error:
         if error.status >= 500:
             raise  # the table's trouble is not the user's: the whole chunk comes again
         return {"index": index, "id": user_id, "outcome": "failed", "error": error.message, "code": error.code}
     return {"index": index, "id": user_id, "outcome": "updated"}
+
+
+def _decide(task: Task, user_id: str, decided: list[Mapping[str, Any]], person: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is to be changed of the person as it stands; noted, for it may be asked again when another writer came between."""
+    change = wanted_change(
+        task.job["action"], task.job.get("role"), person, lambda: people.account_of(user_id, person["email"]) is not None
+    )
+    _require_another(task.caller, user_id, change)
+    decided.append(change)
+    return change
 
 
 def _require_another(caller: Caller, user_id: str, change: Mapping[str, Any]) -> None:

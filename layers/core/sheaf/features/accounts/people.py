@@ -1,6 +1,6 @@
 """A person: the profile row, the credentials, the principal. They are made and changed together, in one transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -11,12 +11,14 @@ from sheaf.entity import registry
 from sheaf.entity.names import Role
 from sheaf.records import read, write
 from sheaf.records.commit import AlongFailed
+from sheaf.records.once import Once
 from sheaf.records.options import Options
-from sheaf.records.rows import Row, Stamp, fields_of
+from sheaf.records.rows import Row, Stamp, fields_of, from_item
 from sheaf.store import keys, table
 from sheaf.store.table import Item, Write
 
 Status = Literal["active", "suspended", "banned", "pending"]
+Decision = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 _TRIES = 5
 _FRESH = "attribute_not_exists(#pk)"
 
@@ -26,7 +28,7 @@ class KnownAddress(Exception):
 
 
 def create(scope: Caller, user_id: str, fields: Mapping[str, Any], password_hash: str | None, *, first: bool = False,
-           along: Sequence[Write] = ()) -> Row:  # fmt: skip
+           along: Sequence[Write] = (), once: Once | None = None) -> Row:  # fmt: skip
     """A new person of the tenant; `first` where the tenant is made along with them.
 
     Without a password there is no account yet, and so nothing that could meet one elsewhere: `open_account` makes it.
@@ -44,7 +46,7 @@ def create(scope: Caller, user_id: str, fields: Mapping[str, Any], password_hash
         *counted,
     )
     try:
-        return write.create_checked(scope, users, checked, Options(along=writes), row_id=user_id)
+        return write.create(scope, users, dict(fields), Options(along=writes, once=once), row_id=user_id)
     except AlongFailed as failure:
         if account and failure.number == len(along):
             raise KnownAddress from None
@@ -63,19 +65,23 @@ def account_of(user_id: str, email: str) -> Item | None:
     return found if found and found["us"] == user_id else None
 
 
-def change(caller: Caller, user_id: str, wanted: Mapping[str, Any], *, along: Sequence[Write] = (),
+def change(caller: Caller, user_id: str, decide: Decision, *, along: Sequence[Write] = (), once: Once | None = None,
            stamp: Stamp | None = None) -> Row:  # fmt: skip
-    """Another role, status or name for a person. Whoever is not active any more has no session either, in the same moment.
+    """What `decide` makes of a person as it stands: another role, status or name, or nothing.
 
-    Raises NotFound, ValidationFailed, LastAdmin, and AlongFailed for one of `along`.
+    Whoever is not active any more has no session either, in the same moment. Raises what `decide` raises, NotFound,
+    ValidationFailed, LastAdmin, and AlongFailed for one of `along`.
     """
     users, acting = registry.find("users"), replace(caller, kind="worker")  # who knows what to do about a stale version
     for _ in range(_TRIES):
         item = read.item(caller, users, user_id)
         before = fields_of(item)
+        wanted = decide(before)
         after = {**before, **wanted}
+        if after == before and not along:
+            return from_item(item)  # a change that comes again
         writes = (*along, _principal(caller, user_id, before, after), *_counted(caller, before, after))
-        options = Options(versions=frozenset({item["v"]}), along=writes)
+        options = Options(versions=frozenset({item["v"]}), along=writes, once=once)
         try:
             return write.patch(acting, users, user_id, dict(wanted), options, stamp=stamp)
         except PreconditionFailed:
@@ -89,7 +95,7 @@ def change(caller: Caller, user_id: str, wanted: Mapping[str, Any], *, along: Se
     raise Unavailable("Other writers keep changing this user; try again")
 
 
-def remove(caller: Caller, user_id: str) -> Row:
+def remove(caller: Caller, user_id: str, once: Once | None) -> Row:
     """Take a person out of the tenant: the profile goes to the trash, the credentials and sessions end, the address is free."""
     users, acting = registry.find("users"), replace(caller, kind="worker")
     for _ in range(_TRIES):
@@ -103,7 +109,7 @@ def remove(caller: Caller, user_id: str) -> Row:
             *_counted(caller, before, None),
         )  # fmt: skip
         try:
-            return write.delete(acting, users, user_id, Options(versions=frozenset({item["v"]}), along=writes))
+            return write.delete(acting, users, user_id, Options(versions=frozenset({item["v"]}), along=writes, once=once))
         except PreconditionFailed:
             continue
         except AlongFailed as failure:

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sheaf.access import passwords, tenants
+from sheaf.access import passwords, tenants, tries
 from sheaf.base import ids
-from sheaf.base.bounds import TENANT_NAME_CHARACTERS
+from sheaf.base.bounds import PASSWORD_MOST
 from sheaf.base.clock import now_ms
 from sheaf.base.config import config
-from sheaf.base.errors import InvalidLink, PermissionDenied, ValidationFailed
+from sheaf.base.errors import InvalidLink, PermissionDenied, Unavailable, ValidationFailed
 from sheaf.entity import registry
 from sheaf.entity.body import object_of
 from sheaf.entity.hooks import Change
@@ -16,6 +16,7 @@ from sheaf.features.accounts import invitations, letters, people
 from sheaf.features.accounts.people import KnownAddress
 from sheaf.records.commit import AlongFailed
 from sheaf.records.once import Once
+from sheaf.store import keys
 from sheaf.store.table import Item
 
 TOLD = "Registered. If the address is not confirmed yet, a mail with a link is on its way"
@@ -35,50 +36,67 @@ def register(body: object, once: Once | None, request_id: str) -> dict[str, Any]
     An invitation that was sent to the very address proves it, so the person is there at once; everybody else gets a letter.
     """
     settings = config()
-    if once and (first := once.found()):
-        return {"name": first["name"], "email": first["email"]}
     if settings.registration == "closed":
         raise PermissionDenied("Registration is closed")
-    person, password, tenant_name, invitation = _read(body)
-    if settings.registration == "invitation" and invitation is None:
+    person, password, tenant_name, token = _read(body)
+    if once and once.found():
+        return person
+    if settings.registration == "invitation" and token is None:
         raise PermissionDenied("Registration needs an invitation")
-    shown = {"name": person["name"], "email": person["email"]}
+    invitation = None
+    if token is not None:
+        invitation = invitations.find_open(token)
+        if invitation is None or invitation["email"] != person["email"]:
+            raise _bad_invitation()
     kept = passwords.hashed(password)
-    if invitation is not None and _has_joined(invitation, person, kept, once, request_id):
-        return shown
-    letters.ask(person["email"], "register", once, shown, name=person["name"], hash=kept, tenant=tenant_name)
-    return shown
+    if invitation is None or not _has_joined(invitation, person, kept, once, request_id):
+        letters.ask(person["email"], "register", once, name=person["name"], hash=kept, tenant=tenant_name)
+    return person
 
 
-def verify(token: object, request_id: str) -> dict[str, Any]:
-    """Confirm an address by the token of its letter: now the tenant and its first admin exist. Raises InvalidLink.
+def verify(body: object, request_id: str) -> dict[str, Any]:
+    """Confirm an address by `{"token", "password"}`: now the tenant and its first admin exist.
 
-    A second time it says the same and does nothing.
+    Raises InvalidLink, ValidationFailed.
+
+    The token shows who reads the mailbox, the password who has registered: with one of the two alone, somebody could open
+    an account for somebody else. A second time it says the same and does nothing.
     """
-    letter = letters.read(token, "register")
+    fields = object_of(body, "token", "password")
+    letter = letters.read(fields.get("token"), "register")
+    mailbox, password = keys.mailbox_of(letter["pk"]), fields.get("password")
+    tries.admit_login(mailbox)
+    if not isinstance(password, str) or not passwords.matches(letter["hash"], password[: PASSWORD_MOST + 1]):
+        raise ValidationFailed("Validation failed", fields={"password": "is not the one that was chosen"})
+    tries.clear_login(mailbox)
+    if "used" not in letter:
+        try:
+            _open(letter, request_id)
+        except (AlongFailed, Unavailable):
+            if "used" not in letters.read(fields.get("token"), "register"):  # else our twin was faster
+                raise InvalidLink("The token is damaged, expired or used") from None
+    return {"email": letter["email"], "verified": True}
+
+
+def _open(letter: Item, request_id: str) -> None:
     # Both ids follow from the letter, so that two tries that meet make one tenant.
     at_ms, seed = ids.time_of(letter["sk"]), letter["sk"]
     scope = tenants.setup(ids.derived("tnt", at_ms, seed), request_id)
     user_id = ids.derived("usr", at_ms, seed)
-    if "used" not in letter:
-        along = (letters.use(letter, user_id), *tenants.writes(scope, letter["tenant"], "free", admins=1))
-        fields = {"name": letter["name"], "email": letter["email"], "role": "admin", "status": "active", "emailVerified": True}
-        try:
-            people.create(scope, user_id, fields, letter["hash"], first=True, along=along)
-        except KnownAddress:
-            raise InvalidLink("The token is damaged, expired or used") from None
-        except AlongFailed:
-            pass  # its twin was faster
-    return {"email": letter["email"], "verified": True}
+    along = (letters.use(letter, user_id), *tenants.writes(scope, letter["tenant"], "free", admins=1))
+    fields = {"name": letter["name"], "email": letter["email"], "role": "admin", "status": "active", "emailVerified": True}
+    try:
+        people.create(scope, user_id, fields, letter["hash"], first=True, along=along)
+    except KnownAddress:
+        raise InvalidLink("The token is damaged, expired or used") from None
 
 
 def _has_joined(invitation: Item, person: Mapping[str, str], kept: str, once: Once | None, request_id: str) -> bool:
     scope = tenants.setup(invitations.tenant_of(invitation), request_id)
     user_id = ids.derived("usr", now_ms(), invitation["sk"])
     fields = {**person, "role": invitation["role"], "status": "active", "emailVerified": True}
-    record = [once.record(**person)] if once else []
     try:
-        people.create(scope, user_id, fields, kept, along=[invitations.accept(invitation, user_id), *record])
+        people.create(scope, user_id, fields, kept, along=[invitations.accept(invitation, user_id)], once=once)
     except KnownAddress:
         return False
     except AlongFailed:
@@ -86,7 +104,7 @@ def _has_joined(invitation: Item, person: Mapping[str, str], kept: str, once: On
     return True
 
 
-def _read(body: object) -> tuple[dict[str, str], str, str, Item | None]:
+def _read(body: object) -> tuple[dict[str, str], str, str, object]:
     fields = object_of(body, "name", "email", "password", "tenantName", "invitation")
     wrong: dict[str, str] = {}
     person: dict[str, str] = {}
@@ -101,18 +119,14 @@ def _read(body: object) -> tuple[dict[str, str], str, str, Item | None]:
     texts = {name: value if isinstance(value, str) else "" for name, value in given.items()}
     if complaint := passwords.complaint(password, email=texts.get("email", "")[:254], name=texts.get("name", "")[:50]):
         wrong["password"] = complaint
-    tenant_name = fields.get("tenantName") or person.get("name", "a name is missing above")
-    low, high = TENANT_NAME_CHARACTERS
-    if not isinstance(tenant_name, str) or not low <= len(tenant_name.strip()) <= high:
-        wrong["tenantName"] = f"must have {low} to {high} characters"
+    tenant_name = fields.get("tenantName")
+    if tenant_name is None:
+        tenant_name = person.get("name", "a name is missing above")
+    if not tenants.is_name(tenant_name):
+        wrong["tenantName"] = tenants.NAME_RULE
     if wrong:
         raise ValidationFailed("Validation failed", fields=wrong)
-    invitation = None
-    if fields.get("invitation") is not None:
-        invitation = invitations.find_open(fields["invitation"])
-        if invitation is None or invitation["email"] != person["email"]:
-            raise _bad_invitation()
-    return person, str(password), tenant_name.strip(), invitation
+    return person, str(password), tenant_name.strip(), fields.get("invitation")
 
 
 def _bad_invitation() -> ValidationFailed:

@@ -8,13 +8,13 @@ from sheaf.access import limits, networks, tenants
 from sheaf.access.caller import Caller
 from sheaf.access.limits import PER_WINDOW
 from sheaf.base import ids
-from sheaf.base.bounds import TENANT_NAME_CHARACTERS
 from sheaf.base.clock import now, now_ms
 from sheaf.base.config import config
-from sheaf.base.errors import NotFound, PermissionDenied, ValidationFailed
+from sheaf.base.errors import InvalidCursor, NotFound, PermissionDenied, ValidationFailed
 from sheaf.entity import registry
 from sheaf.entity.body import object_of
 from sheaf.entity.filters import EVERYTHING
+from sheaf.features.accounts.invitations import inviting
 from sheaf.jobs import machine
 from sheaf.jobs.runner import Result, Task
 from sheaf.records import write
@@ -30,20 +30,31 @@ _KEPT = ("users",)  # a reset leaves people
 
 
 def create(caller: Caller, body: object, once: Once | None) -> dict[str, Any]:
-    """An operator makes a tenant of `{"name", "tier"?}`; raises PermissionDenied, ValidationFailed."""
+    """An operator makes a tenant of `{"name", "tier"?, "adminEmail"?}`, its first admin invited by a mail.
+
+    Raises PermissionDenied, ValidationFailed.
+    """
     _require_operator(caller)
-    fields = object_of(body, "name", "tier")
+    fields = object_of(body, "name", "tier", "adminEmail")
     wrong = _wrong({"tier": "free", **fields}, required=("name",))
     if wrong:
         raise ValidationFailed.naming(wrong)
     made = tenants.setup(ids.new("tnt"), caller.request_id)
-    found = put_once(tenants.writes(made, fields["name"].strip(), fields.get("tier", "free")), once, tenant=made.tenant)
+    writes = tenants.writes(made, fields["name"].strip(), fields.get("tier", "free"))
+    if "adminEmail" in fields:
+        try:
+            writes.append(inviting(made, caller.principal, {"email": fields["adminEmail"], "role": "admin"})[0])
+        except ValidationFailed as error:
+            raise ValidationFailed.naming({"adminEmail": error.fields.get("email", "is wrong")}) from None
+    found = put_once(writes, once, tenant=made.tenant)
     return tenants.shown(_found(tenants.setup(found["tenant"]) if found else made))
 
 
 def listing(caller: Caller, limit: int, after: str) -> tuple[list[dict[str, Any]], str | None]:
     """An operator's page of tenants, by age, and where the next one begins; raises PermissionDenied."""
     _require_operator(caller)
+    if after and not ids.is_id(after, "tnt"):
+        raise InvalidCursor("The cursor is damaged; start again without it")
     listed = table.query(config().control_table, keys.tenants(), after=after, page=limit + 1)
     names = [item["sk"] for _, item in zip(range(limit + 1), listed, strict=False)]
     wanted = {name: keys.tenant(tenants.setup(name)) for name in names[:limit]}
@@ -54,7 +65,7 @@ def listing(caller: Caller, limit: int, after: str) -> tuple[list[dict[str, Any]
 
 def show(caller: Caller, tenant_id: str) -> dict[str, Any]:
     """The caller's own tenant, or any for an operator; raises NotFound."""
-    return tenants.shown(_found(_scope(caller, tenant_id)))
+    return tenants.shown(_found(_scope(caller, tenant_id)), caller.role)
 
 
 def change(caller: Caller, tenant_id: str, body: object, address: str) -> dict[str, Any]:
@@ -69,7 +80,7 @@ def change(caller: Caller, tenant_id: str, body: object, address: str) -> dict[s
     values |= {"st": fields["status"]} if "status" in fields else {}
     gone = []
     if "adminIps" in fields:
-        allowed, complaint = networks.read(fields["adminIps"] or [])
+        allowed, complaint = networks.read(fields["adminIps"])
         if complaint:
             wrong["adminIps"] = complaint
         elif allowed and scope.tenant == caller.tenant and not networks.holds(allowed, address):
@@ -86,7 +97,7 @@ def change(caller: Caller, tenant_id: str, body: object, address: str) -> dict[s
 
 
 def reset(caller: Caller, tenant_id: str, body: object, once: Once | None) -> dict[str, Any] | Item:
-    """First a confirmation, then with it a job that moves every row but the users to the trash. Not in production.
+    """First a confirmation, then with it a job that moves every row but users and uploads to the trash. Not in production.
 
     Raises NotFound in production and for another tenant, ValidationFailed for a confirmation that is wrong or late.
     """
@@ -98,7 +109,7 @@ def reset(caller: Caller, tenant_id: str, body: object, once: Once | None) -> di
     if given is None:
         until = now() + _RESET_SECONDS
         return {"confirmation": _confirmation(caller, until), "expiresIn": _RESET_SECONDS}
-    until_text = given.partition(".")[0] if isinstance(given, str) else ""
+    until_text = given.partition(".")[0] if isinstance(given, str) and given.isascii() else ""
     until = int(until_text) if until_text.isdigit() and len(until_text) < 12 else 0
     if until <= now() or not hmac.compare_digest(_confirmation(caller, until), str(given)):
         raise ValidationFailed.naming({"confirmation": "is wrong or late; ask for another one without it"})
@@ -151,6 +162,7 @@ def refill(caller: Caller, tenant_id: str) -> dict[str, Any]:
     """An operator gives a tenant its quota of this window back; raises NotFound, PermissionDenied."""
     _require_operator(caller)
     scope = _scope(caller, tenant_id)
+    _found(scope)
     limits.refill(keys.quota(scope))
     return {"tenant": tenant_id, "reset": True}
 
@@ -191,12 +203,9 @@ def _update(scope: Caller, values: dict[str, Any], gone: Sequence[str]) -> None:
 
 def _wrong(fields: dict[str, Any], required: Sequence[str] = ()) -> dict[str, str]:
     wrong: dict[str, str] = {}
-    low, high = TENANT_NAME_CHARACTERS
-    if "name" in fields or "name" in required:
-        name = fields.get("name")
-        if not isinstance(name, str) or not low <= len(name.strip()) <= high or not name.strip().isprintable():
-            wrong["name"] = f"is required, {low} to {high} characters"
-    if "tier" in fields and fields["tier"] not in PER_WINDOW:
+    if ("name" in fields or "name" in required) and not tenants.is_name(fields.get("name")):
+        wrong["name"] = tenants.NAME_RULE
+    if "tier" in fields and fields["tier"] not in tuple(PER_WINDOW):
         wrong["tier"] = f"must be one of {', '.join(PER_WINDOW)}"
     if "status" in fields and fields["status"] not in ("active", "disabled"):
         wrong["status"] = "must be active or disabled"

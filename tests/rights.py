@@ -1,0 +1,106 @@
+"""The template's policies, asked before every AWS call of a function in this process: what a role may not, it cannot here.
+
+What the functions have used is kept, so that a grant that nothing uses is seen too (shape/test_rights.py).
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import template
+
+Right = tuple[str, str]  # an action, and what it is done to: RecordsTable, RecordsTable/index, jobs/*, JobsQueue
+_TRANSACTED = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
+_S3 = {
+    "CreateBucket": "PutObject",  # how botocore makes a presigned form
+    "HeadObject": "GetObject",
+    "CreateMultipartUpload": "PutObject",
+    "UploadPart": "PutObject",
+    "CompleteMultipartUpload": "PutObject",
+}
+_IMPLIED = {"s3:ListBucket", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "dynamodb:GetRecords",
+            "dynamodb:GetShardIterator", "dynamodb:DescribeStream", "dynamodb:ListStreams"}  # fmt: skip  # done by AWS for the function
+
+used: dict[str, set[Right]] = {}  # by function, since the start of the process
+_acting: list[str] = []
+
+
+class AccessDenied(AssertionError):
+    """The role of a function does not allow a call."""
+
+
+@contextmanager
+def of(folder: str) -> Iterator[None]:
+    """Within it, calls are those of the function in this folder."""
+    _acting.append(folder)
+    try:
+        yield
+    finally:
+        _acting.pop()
+
+
+def check(params: Mapping[str, Any], model: Any, **_: Any) -> None:
+    """The hook of the AWS clients: raises AccessDenied."""
+    if not _acting:
+        return  # the test itself
+    folder = _acting[-1]
+    for right in asked(model.service_model.service_name, model.name, params):
+        used.setdefault(folder, set()).add(right)
+        if not any(fnmatchcase(right[0], action) and fnmatchcase(right[1], place) for action, place in granted(folder)):
+            raise AccessDenied(f"{folder} may not {right[0]} on {right[1]}: template.yaml does not grant it")
+
+
+def asked(service: str, operation: str, params: Mapping[str, Any]) -> list[Right]:
+    """The rights that a call needs."""
+    if service == "dynamodb":
+        if operation == "TransactWriteItems":
+            pairs = [(kind, action["TableName"]) for item in params["TransactItems"] for kind, action in item.items()]
+            return [(f"dynamodb:{_TRANSACTED[kind]}", table) for kind, table in pairs]
+        if operation == "BatchGetItem":
+            return [("dynamodb:BatchGetItem", table) for table in params["RequestItems"]]
+        return [(f"dynamodb:{operation}", params["TableName"] + ("/index" if "IndexName" in params else ""))]
+    if service == "s3":
+        action = f"s3:{_S3.get(operation, operation)}" + ("Version" if params.get("VersionId") else "")
+        return [(action, f"{params['Bucket']}/*")]
+    if service == "sqs":
+        return [("sqs:SendMessage", params["QueueUrl"].rpartition("/")[2])]
+    if service == "secretsmanager":
+        return [("secretsmanager:GetSecretValue", "SigningSecret")]
+    return [("ses:SendEmail" if service == "sesv2" else f"{service}:{operation}", "*")]
+
+
+@cache
+def granted(folder: str) -> frozenset[Right]:
+    """What the template lets a function do."""
+    properties = next(each for each in template.functions().values() if Path(each["CodeUri"]).name == folder)
+    found = set()
+    for statement in template.statements(properties):
+        resources = statement["Resource"]
+        for resource in resources if isinstance(resources, list) else [resources]:
+            found |= {(action, _place(resource)) for action in statement["Action"]}
+    return frozenset(found)
+
+
+def unused(folder: str) -> set[Right]:
+    """What a function may do and has not done."""
+    done = used.get(folder, set())
+    return {(action, place) for action, place in granted(folder) if action not in _IMPLIED
+            and not any(fnmatchcase(one, action) and fnmatchcase(other, place) for one, other in done)}  # fmt: skip
+
+
+def _place(resource: Any) -> str:
+    if "Fn::If" in resource:
+        return "*"
+    if "Fn::GetAtt" in resource:
+        found = resource["Fn::GetAtt"]
+        return str(found if isinstance(found, str) else ".".join(found)).partition(".")[0]
+    text = resource["Fn::Sub"]
+    if match := re.fullmatch(r"\$\{(\w+)\.Arn\}/index/\*", text):
+        return f"{match[1]}/index"
+    match = re.search(r"\$\{AWS::StackName\}-(\w+)-.*?(/\*)?$", text)
+    assert match is not None, text
+    return f"{match[1]}{match[2] or ''}"

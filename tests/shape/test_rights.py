@@ -1,0 +1,92 @@
+"""Least privilege: one role a function, and no grant that nothing uses."""
+
+from typing import Any
+
+import pytest
+
+import rights
+import template
+import world
+
+FOLDERS = sorted({properties["CodeUri"].removeprefix("functions/") for properties in template.functions().values()})
+# What only trouble or a rare way needs, with the reason; every other grant is used by some test of tests/api.
+RARE = {
+    ("on_delivery", "sqs:SendMessage*", "DeliveriesDeadQueue"): "used when a delivery is given up",
+    ("on_change", "sqs:SendMessage*", "ChangesAsideQueue"): "used when a change cannot be followed",
+}
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_no_function_may_more_than_it_does(request: pytest.FixtureRequest, folder: str) -> None:
+    if not any("test_matrix" in item.nodeid for item in request.session.items):
+        pytest.skip("needs what tests/api have done before in this process")
+    left = {(folder, *right) for right in rights.unused(folder)} - RARE.keys()
+    assert left == set()
+
+
+def test_a_call_that_the_template_does_not_grant_fails(
+    sheaf: world.World, acme: world.Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything = rights.granted("records")
+    monkeypatch.setattr(rights, "granted", lambda _: everything - {("dynamodb:PutItem", "RecordsTable")})
+    answer = sheaf.http("POST", "/v1/tasks", {"title": "x"}, key=acme.key)
+    assert answer.status == 500
+    assert sheaf.http("GET", "/v1/tasks", key=acme.key).data == []
+
+
+# ---- what SAM makes of the template ----
+
+
+@pytest.fixture(scope="module")
+def transformed() -> dict[str, Any]:
+    from samtranslator.translator.transform import transform
+    from samtranslator.yaml_helper import yaml_parse
+
+    class NoManagedPolicies:
+        def load(self) -> dict[str, str]:
+            return {}
+
+    text = yaml_parse((template.ROOT / "template.yaml").read_text())
+    text.pop("Rules", None)
+    for each in text["Resources"].values():  # as `sam deploy` sends it: code is a place in a bucket
+        for name in ("CodeUri", "ContentUri"):
+            if name in each.get("Properties", {}):
+                each["Properties"][name] = "s3://bucket/key"
+    parameters = {name: str(each.get("Default", "")) for name, each in text["Parameters"].items()}
+    found: dict[str, Any] = transform(text, {**parameters, "AWS::Region": "us-east-1"}, NoManagedPolicies())
+    return found
+
+
+def of_type(transformed: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    return {name: each["Properties"] for name, each in transformed["Resources"].items() if each["Type"] == kind}
+
+
+# contract: 141
+def test_every_function_has_a_role_of_its_own(transformed: dict[str, Any]) -> None:
+    functions = of_type(transformed, "AWS::Lambda::Function")
+    roles = of_type(transformed, "AWS::IAM::Role")
+    held = [properties["Role"]["Fn::GetAtt"][0] for properties in functions.values()]
+    assert len(functions) == len(FOLDERS) and len(set(held)) == len(held) and set(held) <= set(roles)
+    for name, properties in roles.items():
+        managed = properties.get("ManagedPolicyArns", [])
+        assert all("AWSLambdaBasicExecutionRole" in str(arn) for arn in managed), (name, managed)
+        trusted = [statement["Principal"] for statement in properties["AssumeRolePolicyDocument"]["Statement"]]
+        assert all(set(principal) <= {"Service"} for principal in trusted) or name == "TenantRole", (name, trusted)
+
+
+def test_no_role_has_a_wildcard(transformed: dict[str, Any]) -> None:
+    for name, properties in of_type(transformed, "AWS::IAM::Role").items():
+        for policy in properties.get("Policies", []):
+            for each in policy["PolicyDocument"]["Statement"]:
+                for statement in each["Fn::If"][1:] if "Fn::If" in each else [each]:
+                    if "Action" not in statement:
+                        continue  # AWS::NoValue
+                    actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+                    assert not [action for action in actions if action.endswith(":*") or action == "*"], (name, actions)
+                    assert "dynamodb:Scan" not in actions and not [action for action in actions if "PartiQL" in action], name
+                    assert statement["Resource"] != "*", (name, actions)
+
+
+def test_no_function_answers_to_anybody_else(transformed: dict[str, Any]) -> None:
+    for name, properties in of_type(transformed, "AWS::Lambda::Permission").items():
+        assert "SourceArn" in properties or "SourceAccount" in properties, name
