@@ -5,7 +5,7 @@ PART ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down check test soak openapi lock clean
+.PHONY: help setup run up mail down check test soak openapi lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
