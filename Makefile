@@ -19,6 +19,9 @@ run: setup ## start, deploy, seed, tour; stays until Ctrl-C (PORT=4566)
 up: setup ## the same stack in the background, without the tour
 	@$(BIN)/python scripts/stack.py up --port $(PORT)
 
+mail: setup ## print the newest mail that the running stack was given
+	@$(BIN)/python scripts/mail.py
+
 down: ## stop what `make up` started
 	@$(BIN)/python scripts/stack.py down --port $(PORT)
 

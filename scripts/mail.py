@@ -1,4 +1,4 @@
-"""The mails that the local AWS has been given: `mail.py` prints the newest one, `mail.py ann@example.com` the newest to an address.
+"""The mails that the local AWS was given: `mail.py` prints the newest one, `mail.py ann@example.com` the newest to an address.
 
 The local AWS sends nothing; its SES keeps what it is given. The stack is that of `.local/stack.json`.
 """
