@@ -1,7 +1,6 @@
 """The built artefact: complete by itself, compiled beforehand, and started within its budget."""
 
 import json
-import statistics
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -78,13 +77,13 @@ def test_the_layers_hold_unchecked_hash_pyc(built: Path) -> None:
 
 
 def test_every_function_starts_within_its_budget(runtime: Path, built: Path) -> None:
-    """Processor time, medians of five, the yardstick and every function in turn."""
+    """Processor time, the yardstick and every function in turn; the least of each, since whatever else runs here only adds."""
     seen: dict[str, list[float]] = {name: [] for name in ("yardstick", *FOLDERS)}
-    for _ in range(5):
+    for _ in range(7):
         seen["yardstick"].append(cold(runtime)["cpu"])
         for name in FOLDERS:
             seen[name].append(cold(runtime, *parts(built, name))["cpu"])
-    yardstick = statistics.median(seen.pop("yardstick"))
-    ratios = {name: statistics.median(times) / yardstick for name, times in seen.items()}
+    yardstick = min(seen.pop("yardstick"))
+    ratios = {name: min(times) / yardstick for name, times in seen.items()}
     print(f"\nboto3 and one client: {yardstick * 1000:.0f} ms;", ", ".join(f"{n} {r:.2f}" for n, r in sorted(ratios.items())))
     assert all(ratio <= BUDGET for ratio in ratios.values()), ratios

@@ -41,7 +41,7 @@ def accepted(monkeypatch: pytest.MonkeyPatch, kind: str) -> Iterator[tuple[world
     monkeypatch.setattr(bulk, "CHUNK_ROWS", 3)
     monkeypatch.setattr(bulk, "BULK_INLINE_ITEMS", 1)
     monkeypatch.setattr("sheaf.jobs.runner.CHUNK_WINDOW", 2)
-    monkeypatch.setattr(bulk, "CHUNK_WINDOW", 2)
+    monkeypatch.setattr("sheaf.jobs.shapes.CHUNK_WINDOW", 2)
     time = Time()
     with world.a_world() as sheaf, clock.using(time):
         acme = sheaf.tenant()

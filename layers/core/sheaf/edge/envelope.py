@@ -39,6 +39,12 @@ class Reply:
     bare: bool = False
 
 
+def paged(found: Any, limit: int, following: str | None, **more: Any) -> Reply:
+    """A page of a list, the cursor of the next one, and what more `meta` says (where it is something)."""
+    told = {name: value for name, value in more.items() if value is not None}
+    return Reply(found, meta={"limit": limit, "hasMore": following is not None, "nextCursor": following, **told})
+
+
 NOTHING = Raw("")  # the data of an answer without a body
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from sheaf.base.errors import InvalidCursor, ValidationFailed
-from sheaf.edge.envelope import NOTHING, Raw, Reply
+from sheaf.edge.envelope import NOTHING, Raw, Reply, paged
 from sheaf.edge.request import Request
 from sheaf.edge.wire import Wire
 from sheaf.entity import query
@@ -66,10 +66,7 @@ def listing(request: Request, entity: EntityType) -> Reply:
         return Reply(wire.named(aggregate(request.caller, asked, strict=wanted.strict)))
     found = page(request.caller, asked, strict=wanted.strict)
     texts, extra = _shaped(request, wire, asked, found.rows)
-    meta: dict[str, Any] = {"limit": asked.limit, "hasMore": found.next_cursor is not None, "nextCursor": found.next_cursor}
-    meta |= {"page": asked.page} if asked.page else {}
-    meta |= {"total": found.total} if found.total is not None else {}
-    return Reply(Raw.array(texts), meta={**meta, **extra})
+    return paged(Raw.array(texts), asked.limit, found.next_cursor, page=asked.page, total=found.total, **extra)
 
 
 def history(request: Request, entity: EntityType, row_id: str) -> Reply:
@@ -79,9 +76,7 @@ def history(request: Request, entity: EntityType, row_id: str) -> Reply:
     if cursor and not (cursor.isascii() and cursor.isdigit() and len(cursor) < 12):
         raise InvalidCursor("The cursor is damaged; start again without it")
     found = versions.history(request.caller, entity, row_id, limit, int(cursor) if cursor else None)
-    following = str(found.next_before) if found.next_before else None
-    meta = {"limit": limit, "hasMore": following is not None, "nextCursor": following}
-    return Reply(Wire(request, entity).named(found.changes), meta=meta)
+    return paged(Wire(request, entity).named(found.changes), limit, str(found.next_before) if found.next_before else None)
 
 
 def create(request: Request, entity: EntityType) -> Reply:

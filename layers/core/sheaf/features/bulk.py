@@ -9,13 +9,14 @@ from pydantic_core import from_json, to_json
 
 from sheaf.access.caller import Caller
 from sheaf.base import ids
-from sheaf.base.bounds import BODY_BYTES, BULK_ERRORS, BULK_INLINE_ITEMS, BULK_ITEMS, CHUNK_ROWS, CHUNK_WINDOW
+from sheaf.base.bounds import BODY_BYTES, BULK_ERRORS, BULK_INLINE_ITEMS, BULK_ITEMS, CHUNK_ROWS
 from sheaf.base.config import config
 from sheaf.base.errors import SheafError, TooLarge, ValidationFailed
 from sheaf.entity.registry import EntityType, find
 from sheaf.formats import ndjson
 from sheaf.jobs import machine
 from sheaf.jobs.runner import Result, Task
+from sheaf.jobs.shapes import Chunks
 from sheaf.records import read, write
 from sheaf.records.once import Once
 from sheaf.records.rows import Row, Stamp
@@ -131,7 +132,7 @@ def failure(outcome: Outcome) -> dict[str, Any]:
             "errors": outcome.error.fields}  # fmt: skip
 
 
-class BulkWork:
+class BulkWork(Chunks):
     """The chunks of a bulk job: CHUNK_ROWS items each, by their place in the input file."""
 
     def run(self, task: Task) -> Result:
@@ -149,15 +150,6 @@ class BulkWork:
                 config().jobs_bucket, _errors_key(task.caller, job_id, task.number), ndjson.dump(failed), "application/x-ndjson"
             )
         return {"created": len(outcomes) - len(failed), "failed": len(failed)}
-
-    def following(self, task: Task, done: Item) -> range:
-        """The chunk one window further on."""
-        following = task.number + CHUNK_WINDOW
-        return range(following, min(following + 1, task.job["chunks"]))
-
-    def is_complete(self, job: Item, done: Sequence[Item]) -> bool:
-        """Every chunk has its result."""
-        return len(done) == int(job["chunks"])
 
     def finalise(self, caller: Caller, job: Item, done: Sequence[Item]) -> Result:
         """Join the failures of all chunks into errors.ndjson."""

@@ -20,6 +20,7 @@ from sheaf.entity.registry import EntityType, find
 from sheaf.formats import csv
 from sheaf.jobs import machine
 from sheaf.jobs.runner import Result, Task
+from sheaf.jobs.shapes import Steps
 from sheaf.records import page
 from sheaf.records.once import Once
 from sheaf.store import blobs, keys
@@ -41,7 +42,7 @@ def accept(caller: Caller, entity: EntityType, body: object, once: Once | None =
     return machine.accept(caller, "export", job_id=machine.new_id(), entity=entity.path, chunks=1, total=0, plan=plan, once=once)
 
 
-class ExportWork:
+class ExportWork(Steps):
     """The steps of an export. Step n goes on after the last row of step n-1 and ends when its time is up."""
 
     def run(self, task: Task) -> Result:
@@ -71,14 +72,6 @@ class ExportWork:
             blobs.put(bucket, _tail_key(task.caller, task.job, task.number), buffer, "text/csv")
         return {"rows": rows, "bytes": size, "after": after, "upload": upload_id, "etags": ",".join(etags),
                 "parts": int(before.get("parts", 0)) + len(etags), "tail": len(buffer), "more": int(not ended)}  # fmt: skip
-
-    def following(self, task: Task, done: Item) -> range:
-        """The next step, unless this one reached the end."""
-        return range(task.number + 1, task.number + 1 + done["more"])
-
-    def is_complete(self, job: Item, done: Sequence[Item]) -> bool:
-        """The last step has its result."""
-        return not done[-1]["more"]
 
     def finalise(self, caller: Caller, job: Item, done: Sequence[Item]) -> Result:
         """Make the file of its parts, all at once, and read it for its SHA-256."""

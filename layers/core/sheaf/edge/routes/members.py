@@ -1,12 +1,16 @@
 """`/v1/admin/users` and what admins do to many users at once."""
 
+from typing import Any
+
 from sheaf.base.bounds import ADMIN_USERS_PER_WINDOW
 from sheaf.edge.api import Api
-from sheaf.edge.envelope import Reply
+from sheaf.edge.envelope import Reply, paged
 from sheaf.edge.request import Request
 from sheaf.edge.shapes import ADMIN, plain
+from sheaf.entity.query import Query
 from sheaf.features.accounts import members
 from sheaf.jobs import progress
+from sheaf.records.page import Page
 
 
 def register(api: Api) -> None:
@@ -26,12 +30,15 @@ def register(api: Api) -> None:
     api.post("/v1/batch/users/action", permission="members:write", cost=5)(_act)
 
 
+def page_of(found: Page, asked: Query, users: list[dict[str, Any]]) -> Reply:
+    """A page of users."""
+    return paged(users, asked.limit, found.next_cursor, page=asked.page, total=found.total)
+
+
 def _list(request: Request) -> Reply:
     found, asked, users = members.listing(request.caller, request.query)
     if plain(request):
-        meta = {"limit": asked.limit, "hasMore": found.next_cursor is not None, "nextCursor": found.next_cursor}
-        more = {"page": asked.page} if asked.page else {}
-        return Reply(users, meta={**meta, **more, **({"total": found.total} if found.total is not None else {})})
+        return page_of(found, asked, users)
     shown = [{"id": each["id"], "name": each["name"], "email": each["email"], "role": each["role"],
               "createdAt": each["createdAt"], "lastLogin": each["lastLogin"],
               # The older shape knows three words for it.

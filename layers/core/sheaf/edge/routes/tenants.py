@@ -4,8 +4,9 @@ from sheaf.access import limits
 from sheaf.access.limits import PER_WINDOW, TENANT_PER_WINDOW
 from sheaf.base.errors import NotFound, ValidationFailed
 from sheaf.edge.api import Api
-from sheaf.edge.envelope import Reply
+from sheaf.edge.envelope import Reply, paged
 from sheaf.edge.request import Request
+from sheaf.edge.routes.members import page_of
 from sheaf.entity import query
 from sheaf.entity.body import object_of
 from sheaf.features.accounts import invitations, members, tenants
@@ -41,7 +42,7 @@ def register(api: Api) -> None:
 def _list(request: Request) -> Reply:
     limit = query.limit_of({name: text for name, text in request.query.items() if name != "cursor"})
     found, following = tenants.listing(request.caller, limit, request.query.get("cursor", ""))
-    return Reply(found, meta={"limit": limit, "hasMore": following is not None, "nextCursor": following})
+    return paged(found, limit, following)
 
 
 def _create(request: Request) -> Reply:
@@ -59,10 +60,7 @@ def _change(request: Request, tenant_id: str) -> Reply:
 
 def _members(request: Request, tenant_id: str) -> Reply:
     _require_own(request, tenant_id)
-    found, asked, users = members.listing(request.caller, request.query)
-    meta = {"limit": asked.limit, "hasMore": found.next_cursor is not None, "nextCursor": found.next_cursor}
-    more = {"page": asked.page} if asked.page else {}
-    return Reply(users, meta={**meta, **more, **({"total": found.total} if found.total is not None else {})})
+    return page_of(*members.listing(request.caller, request.query))
 
 
 def _remove(request: Request, tenant_id: str, user_id: str) -> Reply:
@@ -75,7 +73,7 @@ def _invitations(request: Request, tenant_id: str) -> Reply:
     _require_own(request, tenant_id)
     limit = query.limit_of({name: text for name, text in request.query.items() if name != "cursor"})
     found, following = invitations.listing(request.caller, limit, request.query.get("cursor", ""))
-    return Reply(found, meta={"limit": limit, "hasMore": following is not None, "nextCursor": following})
+    return paged(found, limit, following)
 
 
 def _invite(request: Request, tenant_id: str) -> Reply:

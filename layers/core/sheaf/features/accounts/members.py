@@ -11,7 +11,7 @@ from pydantic_core import from_json, to_json
 from sheaf.access import limits, roles, tenants, tries
 from sheaf.access.caller import Caller
 from sheaf.base import ids
-from sheaf.base.bounds import CHUNK_WINDOW, USER_ACTIONS
+from sheaf.base.bounds import USER_ACTIONS
 from sheaf.base.clock import iso
 from sheaf.base.config import config
 from sheaf.base.errors import Conflict, SheafError, TooLarge, ValidationFailed
@@ -24,6 +24,7 @@ from sheaf.features.accounts import api_keys, letters, people
 from sheaf.formats import ndjson
 from sheaf.jobs import machine
 from sheaf.jobs.runner import Result, Task
+from sheaf.jobs.shapes import Chunks
 from sheaf.records import read
 from sheaf.records.once import Once
 from sheaf.records.page import Page, page
@@ -148,7 +149,7 @@ def accept(caller: Caller, body: object, once: Once | None) -> Item:
                           once=once)  # fmt: skip
 
 
-class UsersWork:
+class UsersWork(Chunks):
     """The chunks of a job over users: the outcome of each stands in one line of results.ndjson."""
 
     def run(self, task: Task) -> Result:
@@ -159,15 +160,6 @@ class UsersWork:
         blobs.put(config().jobs_bucket, _part_key(task.caller, task.job["sk"], task.number), ndjson.dump(lines),
                   "application/x-ndjson")  # fmt: skip
         return {name: sum(1 for line in lines if line["outcome"] == name) for name in ("updated", "skipped", "failed")}
-
-    def following(self, task: Task, done: Item) -> range:
-        """The chunk one window further on."""
-        following = task.number + CHUNK_WINDOW
-        return range(following, min(following + 1, task.job["chunks"]))
-
-    def is_complete(self, job: Item, done: Sequence[Item]) -> bool:
-        """Every chunk has its result."""
-        return len(done) == int(job["chunks"])
 
     def finalise(self, caller: Caller, job: Item, done: Sequence[Item]) -> Result:
         """Join the outcomes of all chunks."""

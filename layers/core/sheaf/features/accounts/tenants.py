@@ -17,6 +17,7 @@ from sheaf.entity.filters import EVERYTHING
 from sheaf.features.accounts.invitations import inviting
 from sheaf.jobs import machine
 from sheaf.jobs.runner import Result, Task
+from sheaf.jobs.shapes import Steps
 from sheaf.records import write
 from sheaf.records.once import Once, put_once
 from sheaf.records.page import candidates
@@ -117,7 +118,7 @@ def reset(caller: Caller, tenant_id: str, body: object, once: Once | None) -> di
     return machine.accept(caller, "reset", job_id=machine.new_id(), entity="*", chunks=1, total=0, plan=plan, once=once)
 
 
-class ResetWork:
+class ResetWork(Steps):
     """The steps of a reset. Each begins where rows are left, so a step that comes twice finds what the first one left."""
 
     def run(self, task: Task) -> Result:
@@ -138,14 +139,6 @@ class ResetWork:
                     continue  # somebody else has deleted it
                 deleted += 1
         return {"deleted": deleted, "rows": deleted, "more": 0}
-
-    def following(self, task: Task, done: Item) -> range:
-        """The next step, unless this one found the end."""
-        return range(task.number + 1, task.number + 1 + done["more"])
-
-    def is_complete(self, job: Item, done: Sequence[Item]) -> bool:
-        """The last step has its result."""
-        return not done[-1]["more"]
 
     def finalise(self, caller: Caller, job: Item, done: Sequence[Item]) -> Result:
         """Nothing is left to do."""
