@@ -37,6 +37,7 @@ def pretend() -> None:
     for each in fields(Config):
         value = "false" if "bool" in str(each.type) else "12" if "int" in str(each.type) else "never"
         os.environ.setdefault(f"SHEAF_{each.name.upper()}", value)
+    os.environ["SHEAF_TENANT_ROLE_ARN"] = "none"
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
 
