@@ -37,6 +37,7 @@ class Tour:
         """Everything, in the order in which a newcomer meets it."""
         self.health()
         self.login()
+        self.keys()
         with Receiver() as receiver:
             webhook = self.webhook(receiver)
             task = self.records()
@@ -56,12 +57,35 @@ class Tour:
     def login(self) -> None:
         heading("Log in as a member and list the users")
         answer = Client(self.base_url).post("/v1/auth/login", self.tenant["member"])
-        show("POST", "/v1/auth/login", {**self.tenant["member"], "password": "…"}, answer, hide="token")
+        show("POST", "/v1/auth/login", {**self.tenant["member"], "password": "…"}, answer, hide="token refreshToken")
         check(answer.status == 200, "the login must succeed")
         member = Client(self.base_url, answer.data["token"])
         users = member.get("/v1/users?limit=1")
         show("GET", "/v1/users?limit=1", None, users)
         check(users.status == 200 and users.json["meta"]["hasMore"], "a second user must be on the next page")
+        self.sessions(member)
+
+    def sessions(self, member: Client) -> None:
+        heading("From where am I logged in; a session that is ended is refused at the next request")
+        sessions = member.get("/v1/sessions")
+        show("GET", "/v1/sessions", None, sessions)
+        current = next(each["id"] for each in sessions.data if each["current"])
+        ended = member.call("DELETE", f"/v1/sessions/{current}")
+        show("DELETE", f"/v1/sessions/{current}", None, ended)
+        refused = member.get("/v1/me")
+        show("GET", "/v1/me", None, refused)
+        check(refused.status == 401, "the token of an ended session must be refused")
+
+    def keys(self) -> None:
+        heading("An API key that may only read tasks, until it is revoked")
+        made = self.step("POST", "/v1/api-keys", {"name": "reader", "scopes": ["tasks:read"]}, expect=201, hide="key").data
+        reader = Client(self.base_url, made["key"])
+        for method, path, body, status in (("GET", "/v1/tasks?limit=1", None, 200), ("POST", "/v1/tasks", {"title": "No"}, 403)):
+            answer = reader.call(method, path, body)
+            show(f"{method}", f"{path} (with the new key)", body, answer)
+            check(answer.status == status, f"the status must be {status}")
+        self.step("DELETE", f"/v1/api-keys/{made['id']}")
+        check(reader.get("/v1/tasks").status == 401, "a revoked key must be refused")
 
     def webhook(self, receiver: Receiver) -> Mapping[str, Any]:
         heading("Register a webhook, for a receiver on this machine")
@@ -198,8 +222,9 @@ def show(method: str, path: str, body: Any, answer: Answer, hide: str = "") -> N
     """A call and its answer, cut to what fits a terminal."""
     sent = f"  ← {body if isinstance(body, str) else json.dumps(body)}" if body is not None else ""
     data = dict(answer.json) if answer.body else {}
-    if isinstance(data.get("data"), dict) and hide in data["data"]:
-        data["data"] = {**data["data"], hide: "…"}
+    if isinstance(data.get("data"), dict):
+        data["data"] = {name: "…" if name in hide.split() else value for name, value in data["data"].items()}
+    data = {name: "…" if name in hide.split() else value for name, value in data.items()}
     text = json.dumps({name: value for name, value in data.items() if name not in ("requestId", "timestamp", "docUrl")})
     print(f"  {method} {path}{sent}\n  → {answer.status} {text[:400]}{'…' if len(text) > 400 else ''}", flush=True)
 
