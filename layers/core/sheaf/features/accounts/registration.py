@@ -80,9 +80,9 @@ def verify(body: object, request_id: str) -> dict[str, Any]:
 
 def _open(letter: Item, request_id: str) -> None:
     # Both ids follow from the letter, so that two tries that meet make one tenant.
-    at_ms, seed = ids.time_of(letter["sk"]), letter["sk"]
-    scope = tenants.setup(ids.derived("tnt", at_ms, seed), request_id)
-    user_id = ids.derived("usr", at_ms, seed)
+    at_ms = ids.time_of(letter["sk"])
+    scope = tenants.setup(ids.derived("tnt", at_ms, f"{letter['sk']}:tenant"), request_id)
+    user_id = ids.derived("usr", at_ms, f"{letter['sk']}:user")
     along = (letters.use(letter, user_id), *tenants.writes(scope, letter["tenant"], "free", admins=1))
     fields = {"name": letter["name"], "email": letter["email"], "role": "admin", "status": "active", "emailVerified": True}
     try:
