@@ -1,5 +1,8 @@
 """Least privilege: one role a function, and no grant that nothing uses."""
 
+import json
+import os
+import subprocess
 from typing import Any
 
 import pytest
@@ -39,21 +42,11 @@ def test_a_call_that_the_template_does_not_grant_fails(
 
 @pytest.fixture(scope="module")
 def transformed() -> dict[str, Any]:
-    from samtranslator.translator.transform import transform
-    from samtranslator.yaml_helper import yaml_parse
-
-    class NoManagedPolicies:
-        def load(self) -> dict[str, str]:
-            return {}
-
-    text = yaml_parse((template.ROOT / "template.yaml").read_text())
-    text.pop("Rules", None)
-    for each in text["Resources"].values():  # as `sam deploy` sends it: code is a place in a bucket
-        for name in ("CodeUri", "ContentUri"):
-            if name in each.get("Properties", {}):
-                each["Properties"][name] = "s3://bucket/key"
-    parameters = {name: str(each.get("Default", "")) for name, each in text["Parameters"].items()}
-    found: dict[str, Any] = transform(text, {**parameters, "AWS::Region": "us-east-1"}, NoManagedPolicies())
+    command = [template.ROOT / ".tools/sam/bin/python", "tests/shape/transform.py", "template.yaml"]
+    environment = {**os.environ, "AWS_DEFAULT_REGION": "us-east-1"}
+    done = subprocess.run(command, cwd=template.ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 

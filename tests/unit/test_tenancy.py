@@ -125,6 +125,9 @@ def test_only_the_functions_that_serve_tenants_become_one_and_only_with_a_tag() 
         assert [each["Action"] for each in control] == [["dynamodb:GetItem"]], "but to read whose request it is"
     for name in set(template.functions()) - set(walled):
         assert not may_assume(name, tenant=MINE)
+        assert "Environment" not in template.functions()[name], "and so are not told the role"
+    told = {name for name, each in template.functions().items() if "SHEAF_TENANT_ROLE_ARN" in str(each.get("Environment"))}
+    assert told == set(walled)
 
 
 # ---- the credentials ----

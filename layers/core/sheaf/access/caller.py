@@ -19,6 +19,7 @@ class Caller:
     request_id: str
     kind: Literal["user", "key", "worker"] = "user"
     session: str | None = None  # of a user
+    until: int | None = None  # second of the epoch at which an API key's credential ends
     scopes: frozenset[str] | None = None  # of an API key that may do less than its role; None for no such bound
 
 

@@ -54,7 +54,7 @@ class _Block(NamedTuple):
 
     window: int
     left: int
-    size: int
+    used: int  # in this window
 
 
 _blocks: dict[str, _Block] = {}
@@ -82,18 +82,19 @@ def spend_quota(scope: Scope, tier: Tier, cost: int = 1) -> None:
 
     What a block leaves over at its end is lost, so nothing is admitted twice.
     """
-    held = _blocks.get(scope.tenant)
-    window = now() // WINDOW_SECONDS
-    if held and held.window == window and held.left >= cost:
-        _blocks[scope.tenant] = held._replace(left=held.left - cost)
+    held, window = _blocks.get(scope.tenant), now() // WINDOW_SECONDS
+    if held is None or held.window != window:
+        held = _Block(window, 0, 0)
+    if held.left >= cost:
+        _blocks[scope.tenant] = _Block(window, held.left - cost, held.used + cost)
         return
     limit = TENANT_PER_WINDOW[tier]
-    # The first block of a window is small, so that a process with little to do keeps little from the others.
-    size = min(held.size * 2, max(1, limit // 100)) if held and held.window == window else 1
+    # A block is a quarter of what this process has let in so far, so that little is kept from the others.
+    size = max(1, min(held.used // 4, limit // 100))
     drawn, left = _drawn(scope, limit, sorted({max(size, cost), cost}, reverse=True))
     if len(_blocks) > 1_000:
         _blocks.clear()
-    _blocks[scope.tenant] = _Block(left.reset // WINDOW_SECONDS - 1, drawn - cost, drawn)
+    _blocks[scope.tenant] = _Block(left.reset // WINDOW_SECONDS - 1, drawn - cost, held.used + cost)
 
 
 def _drawn(scope: Scope, limit: int, sizes: Sequence[int]) -> tuple[int, Allowance]:

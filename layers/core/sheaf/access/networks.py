@@ -13,8 +13,8 @@ def read(value: object) -> tuple[frozenset[str], str | None]:
         return frozenset(), None
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         return frozenset(), "must be a list of addresses or CIDR blocks"
-    if len(value) > ADDRESSES:
-        return frozenset(), f"may hold {ADDRESSES} at most"
+    if not 1 <= len(value) <= ADDRESSES:
+        return frozenset(), f"must hold 1 to {ADDRESSES}; null takes the bound away"
     found = set()
     for each in value:
         try:

@@ -4,6 +4,7 @@ from typing import Any
 
 from sheaf.base.bounds import PASSWORD_LEAST, PASSWORD_MOST
 from sheaf.base.config import config
+from sheaf.base.text import is_line
 
 # A hash of random bytes: an unknown address costs the same work as a known one with a wrong password.
 DUMMY = "$argon2id$v=19$m=19456,t=2,p=1$A0negQNOirBT6S1rtvVZqw$juatDXt3V1DQ9l/B3mRGqomdY+k30R6XWeX/1FLoGxc"
@@ -18,7 +19,7 @@ def complaint(password: object, *, email: str, name: str) -> str | None:
         return "is required, a string"
     if not low <= len(password) <= PASSWORD_MOST:
         return f"must have {low} to {PASSWORD_MOST} characters"
-    if not password.isprintable():
+    if not is_line(password):
         return "must hold no control characters"
     from zxcvbn import zxcvbn  # with its lists 20 ms, for those who set a password
 

@@ -10,6 +10,7 @@ from sheaf.base.bounds import TENANT_NAME_CHARACTERS
 from sheaf.base.clock import iso, now_ms
 from sheaf.base.config import config
 from sheaf.base.errors import InvalidToken
+from sheaf.base.text import is_line
 from sheaf.entity.names import Role
 from sheaf.store import keys, table
 from sheaf.store.keys import Scope
@@ -72,7 +73,7 @@ def forget() -> None:
 def is_name(text: object) -> bool:
     """Whether a tenant may be called this (NAME_RULE)."""
     low, high = TENANT_NAME_CHARACTERS
-    return isinstance(text, str) and low <= len(text.strip()) <= high and text.strip().isprintable()
+    return isinstance(text, str) and low <= len(text.strip()) <= high and is_line(text.strip())
 
 
 def shown(row: Item, role: Role = "admin") -> dict[str, Any]:

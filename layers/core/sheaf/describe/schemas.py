@@ -323,7 +323,7 @@ INVITATION = record(
         "id": ID,
         "email": ID,
         "role": ID,
-        "status": {"enum": ["open", "accepted", "revoked", "expired"]},
+        "status": {"enum": ["open", "unsent", "accepted", "revoked", "expired"]},
         "invitedBy": ID,
         "createdAt": MOMENT,
         "expiresAt": MOMENT,

@@ -192,9 +192,9 @@ def tries(mailbox: str) -> Key:
     return Key(f"@tries#{mailbox}", "tries")
 
 
-def letters_sent(mailbox: str) -> Key:
-    """How many letters a mailbox was sent lately."""
-    return Key(f"@letters#{mailbox}", "letters")
+def letters_sent(mailbox: str, sender: str) -> Key:
+    """How many letters a mailbox was sent lately, by a tenant or at the request of whoever."""
+    return Key(f"@letters#{mailbox}", sender)
 
 
 def idempotency(scope: Scope, principal_id: str, method: str, route: str, key: str) -> Key:

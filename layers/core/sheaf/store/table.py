@@ -3,7 +3,9 @@
 Expressions name attributes as `#name` and values as `:name`; the names are declared from the text itself.
 """
 
+import random
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -16,6 +18,7 @@ from sheaf.store.keys import Key
 
 Item = dict[str, Any]
 
+_TRIES = 5  # of an update that meets a transaction
 _NAME = re.compile(r"#(\w+)")
 _VALUE = re.compile(r":(\w+)")
 _BUSY = frozenset({"ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded",
@@ -106,7 +109,13 @@ def put_new(table: str, key: Key, item: Item) -> bool:
 def update(table: str, key: Key, expression: str, *, condition: str = "", values: Mapping[str, Any] | None = None) -> Item:
     """Run an update expression and return the item after it; raises ConditionFailed."""
     write = Write(table, "update", key, expression=expression, condition=condition, values=values or {})
-    return decode(call("update_item", ReturnValues="ALL_NEW", **write.request())["Attributes"])
+    for attempt in range(1, _TRIES + 1):
+        try:
+            return decode(call("update_item", ReturnValues="ALL_NEW", **write.request())["Attributes"])
+        except Contended:
+            # A transaction of the same item is under way: it says nothing about this update, which may pass a moment later.
+            time.sleep(random.uniform(0.01, 0.03) * attempt)  # noqa: S311  # spreads writers, keeps no secret
+    raise Contended("Another write of the same row is under way; try again", headers={"Retry-After": "1"})
 
 
 def take(table: str, key: Key) -> Item | None:

@@ -221,7 +221,7 @@ ADMIN: Operations = {
         "members",
         {200: envelope(ref("Member"))},
         body=record({"role": ROLE, "status": STATUS, "name": NAME}, optional=("role", "status", "name")) | {"minProperties": 1},
-        example={"role": "moderator"},
+        example={"status": "suspended"},
         write=True,
         errors=(404, 409),
     ),

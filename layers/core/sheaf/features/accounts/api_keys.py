@@ -76,12 +76,17 @@ def create(caller: Caller, terms: Terms, once: Once | None = None) -> tuple[dict
         raise Conflict(f"A tenant has {API_KEYS} API keys at most")
     key_id, secret = ids.new("key"), tokens.new_api_key(caller.tenant)
     principal = tokens.principal_of_key(secret)
-    item = {"by": caller.principal, "at": iso(now_ms()), "p": principal, "rev": 0, **_described(terms)}
+    item = {"by": caller.principal, "own": person_of(caller), "at": iso(now_ms()), "p": principal, "rev": 0, **_described(terms)}
     first = put_once([
         Write(config().control_table, "put", keys.api_key(caller, key_id), item=item, condition=_FRESH),
         Write(config().limits_table, "put", keys.principal(caller, principal), item=_principal(key_id, terms), condition=_FRESH),
     ], once, made=key_id)  # fmt: skip
     return (show(caller, first["made"]), None) if first else (_shown({"sk": key_id, **item}, None), secret)
+
+
+def person_of(caller: Caller) -> str:
+    """The user behind a caller: oneself, or whoever made the key (or the key that made it)."""
+    return str(find(caller, caller.principal)["own"]) if caller.kind == "key" else caller.principal
 
 
 def find(caller: Caller, key_id: str) -> Item:
@@ -110,6 +115,7 @@ def change(caller: Caller, key_id: str, body: object, once: Once | None = None) 
     if once and once.found():
         return show(caller, key_id)
     row = find(caller, key_id)
+    _require_present(caller, row)
     terms = read_terms(caller, body, _terms(row))
     described, bounds = _described(terms), _bounds(terms)
     limits = config().limits_table
@@ -137,6 +143,7 @@ def rotate(caller: Caller, key_id: str, body: object, once: Once | None = None) 
     if isinstance(grace, bool) or not isinstance(grace, int) or not 0 <= grace <= ROTATION_SECONDS:
         raise ValidationFailed.naming({"graceSeconds": f"must be 0 to {ROTATION_SECONDS}"})
     row = find(caller, key_id)
+    _require_present(caller, row)
     _require_within(caller, _terms(row))
     terms, secret = _terms(row), tokens.new_api_key(caller.tenant)
     principal, until = tokens.principal_of_key(secret), min(now() + grace, terms.expires or now() + grace)
@@ -182,6 +189,12 @@ def _shown(row: Item, principal: Item | None) -> dict[str, Any]:
     }
 
 
+def _require_present(caller: Caller, row: Item) -> None:
+    """The former secret of a key, in its grace, does not steer the key."""
+    if caller.principal == row["sk"] and caller.until != row.get("exp"):
+        raise PermissionDenied("The former secret of a key cannot change it")
+
+
 def _require_within(caller: Caller, terms: Terms) -> None:
     """Nobody hands out more than they hold: no higher role, and from a key no wider scopes, longer life or other addresses."""
     if ROLES.index(terms.role) > ROLES.index(caller.role):
@@ -191,7 +204,8 @@ def _require_within(caller: Caller, terms: Terms) -> None:
     mine = _terms(find(caller, caller.principal))
     if caller.scopes is not None and not all(roles.covers(caller.scopes, each) for each in terms.scopes or ("*",)):
         raise PermissionDenied("A key cannot have wider scopes than the key that makes it")
-    if mine.expires and (terms.expires is None or terms.expires > mine.expires):
+    ends = min((end for end in (mine.expires, caller.until) if end), default=None)
+    if ends and (terms.expires is None or terms.expires > ends):
         raise PermissionDenied("A key cannot last longer than the key that makes it")
     if mine.addresses and not (terms.addresses and networks.within(terms.addresses, mine.addresses)):
         raise PermissionDenied("A key cannot be used from more addresses than the key that makes it")

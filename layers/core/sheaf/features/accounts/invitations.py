@@ -1,6 +1,7 @@
 """Invitations to a tenant. Inviting an address that is known elsewhere answers and mails like any other."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -76,6 +77,15 @@ def revoke(caller: Caller, invitation_id: str, once: Once | None) -> None:
         raise Conflict("The invitation was accepted already") from None
 
 
+def revoke_all(caller: Caller, email: str) -> None:
+    """Take back every open invitation to an address."""
+    for item in table.query(config().control_table, keys.invitation(caller, "").pk):
+        if item["email"] == email and item["st"] == "open":
+            with suppress(ConditionFailed):  # it was accepted meanwhile
+                table.update(config().control_table, keys.invitation(caller, item["sk"]), "SET #st = :revoked",
+                             condition="#st = :open", values={"open": "open", "revoked": "revoked"})  # fmt: skip
+
+
 def find_open(token: object) -> Item | None:
     """The open invitation of a mail's token, or None."""
     try:
@@ -110,7 +120,7 @@ def compose(caller: Caller, invitation_id: str) -> Mapping[str, Any] | None:
     if item["st"] != "open" or item["exp"] <= now() or tenant is None:
         return None
     account, _ = look_up(keys.mailbox(item["email"]))
-    if "dropped" in item or not is_admitted(item, keys.mailbox(item["email"])):
+    if "dropped" in item or not is_admitted(item, keys.letters_sent(keys.mailbox(item["email"]), caller.tenant)):
         return None
     token = tokens.mail_token(item["sk"], caller.tenant.removeprefix("tnt_"))
     text = (
@@ -125,6 +135,8 @@ def compose(caller: Caller, invitation_id: str) -> Mapping[str, Any] | None:
 
 def shown(item: Item) -> dict[str, Any]:
     """An invitation as it is answered."""
-    expired = item["st"] == "open" and item["exp"] <= now()
-    return {"id": item["sk"], "email": item["email"], "role": item["role"], "status": "expired" if expired else item["st"],
+    status = item["st"]
+    if status == "open":
+        status = "expired" if item["exp"] <= now() else "unsent" if "dropped" in item else "open"
+    return {"id": item["sk"], "email": item["email"], "role": item["role"], "status": status,
             "invitedBy": item["by"], "createdAt": item["at"], "expiresAt": iso(item["exp"] * 1000)}  # fmt: skip

@@ -20,7 +20,7 @@ from sheaf.entity.body import object_of
 from sheaf.entity.filters import Group, Test
 from sheaf.entity.hooks import Change
 from sheaf.entity.names import ROLES
-from sheaf.features.accounts import api_keys, letters, people
+from sheaf.features.accounts import api_keys, invitations, letters, people
 from sheaf.formats import ndjson
 from sheaf.jobs import machine
 from sheaf.jobs.runner import Result, Task
@@ -60,6 +60,7 @@ def add(caller: Caller, body: object, once: Once | None = None) -> dict[str, Any
     checked = registry.find("users").created({**fields, "status": "pending"}, Change("created", caller.principal, "", None))
     given = {name: checked[name] for name in ("name", "email", "role", "status")}
     roles.require_grant(caller, given["role"])
+    invitations.revoke_all(caller, given["email"])  # one way in is enough
     tenant = tenants.find(caller)
     user_id = ids.new("usr")
     # Whether the address has an account elsewhere is found out by the letter alone.
@@ -77,12 +78,14 @@ def change(caller: Caller, user_id: str, body: object) -> dict[str, Any]:
         wrong["status"] = "must be active, suspended or banned"
     if wrong:
         raise ValidationFailed.naming(wrong)
-    _require_another(caller, user_id, fields)
+    _require_another(api_keys.person_of(caller), user_id, fields)
     roles.require_grant(caller, str(fields.get("role", "user")))
 
     def decide(person: Mapping[str, Any]) -> Mapping[str, Any]:
         if fields.get("status") == "active" and person["status"] != "active" and not people.account_of(user_id, person["email"]):
             raise Conflict("This user has not set a password yet; a mail with a link lets them")
+        if fields.get("status") == "active" and person["status"] != "active":
+            roles.require_grant(caller, person["role"])
         return fields
 
     row = people.change(caller, user_id, decide)
@@ -93,7 +96,8 @@ def remove(caller: Caller, user_id: str, once: Once | None = None) -> None:
     """Take a user out of the tenant; raises NotFound, Conflict."""
     if once and once.found():
         return
-    _require_another(caller, user_id, {"status": "removed"})
+    _require_another(api_keys.person_of(caller), user_id, {"status": "removed"})
+    invitations.revoke_all(caller, people.profile(caller, user_id)["email"])
     people.remove(caller, user_id, once)
 
 
@@ -138,13 +142,20 @@ def accept(caller: Caller, body: object, once: Once | None) -> Item:
         wrong["userIds"] = "must be a list of user ids"
     elif len(set(wanted)) < len(wanted):
         wrong["userIds"] = "names a user twice"
-    roles.require_grant(caller, role if isinstance(role, str) else "user")
+    # Whom these actions let in again may be an admin.
+    roles.require_grant(caller, "admin" if action in ("unban", "unsuspend") else role if isinstance(role, str) else "user")
     if wrong or not isinstance(wanted, list):
         raise ValidationFailed.naming(wrong)
     if len(wanted) > USER_ACTIONS:
         raise TooLarge(f"{len(wanted):,} users; {USER_ACTIONS:,} is the most")
     chunks = -(-len(wanted) // _CHUNK_USERS)
-    plan = {"action": action, "role": role, "ids": to_json([each[:80] for each in wanted]).decode(), "file": _RESULTS}
+    plan = {
+        "action": action,
+        "role": role,
+        "person": api_keys.person_of(caller),
+        "ids": to_json([each[:80] for each in wanted]).decode(),
+        "file": _RESULTS,
+    }
     return machine.accept(caller, "users", job_id=machine.new_id(), entity="users", chunks=chunks, total=len(wanted), plan=plan,
                           once=once)  # fmt: skip
 
@@ -215,14 +226,14 @@ def _decide(task: Task, user_id: str, decided: list[Mapping[str, Any]], person: 
     change = wanted_change(
         task.job["action"], task.job.get("role"), person, lambda: people.account_of(user_id, person["email"]) is not None
     )
-    _require_another(task.caller, user_id, change)
+    _require_another(task.job["person"], user_id, change)
     decided.append(change)
     return change
 
 
-def _require_another(caller: Caller, user_id: str, change: Mapping[str, Any]) -> None:
-    """Nobody shuts themselves out by a slip."""
-    if user_id == caller.principal and ("role" in change or change.get("status", "active") != "active"):
+def _require_another(person: str, user_id: str, change: Mapping[str, Any]) -> None:
+    """Nobody shuts themselves out by a slip, or lets themselves in again by a key of theirs."""
+    if user_id == person and ("role" in change or "status" in change):
         raise Conflict("You cannot change your own role or status; another admin can")
 
 

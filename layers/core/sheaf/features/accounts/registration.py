@@ -72,8 +72,12 @@ def verify(body: object, request_id: str) -> dict[str, Any]:
     if "used" not in letter:
         try:
             _open(letter, request_id)
-        except (AlongFailed, Unavailable):
-            if "used" not in letters.read(fields.get("token"), "register"):  # else our twin was faster
+        except (AlongFailed, Unavailable) as refusal:
+            if "used" in letters.read(fields.get("token"), "register"):
+                pass  # our twin was faster
+            elif isinstance(refusal, Unavailable):
+                raise
+            else:
                 raise InvalidLink("The token is damaged, expired or used") from None
     return {"email": letter["email"], "verified": True}
 

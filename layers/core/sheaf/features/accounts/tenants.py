@@ -4,7 +4,7 @@ import hmac
 from collections.abc import Sequence
 from typing import Any
 
-from sheaf.access import limits, networks, tenants
+from sheaf.access import limits, networks, roles, tenants
 from sheaf.access.caller import Caller
 from sheaf.access.limits import PER_WINDOW
 from sheaf.base import ids
@@ -14,6 +14,7 @@ from sheaf.base.errors import InvalidCursor, NotFound, PermissionDenied, Validat
 from sheaf.entity import registry
 from sheaf.entity.body import object_of
 from sheaf.entity.filters import EVERYTHING
+from sheaf.entity.names import Role
 from sheaf.features.accounts.invitations import inviting
 from sheaf.jobs import machine
 from sheaf.jobs.runner import Result, Task
@@ -48,25 +49,26 @@ def create(caller: Caller, body: object, once: Once | None) -> dict[str, Any]:
         except ValidationFailed as error:
             raise ValidationFailed.naming({"adminEmail": error.fields.get("email", "is wrong")}) from None
     found = put_once(writes, once, tenant=made.tenant)
-    return tenants.shown(_found(tenants.setup(found["tenant"]) if found else made))
+    return tenants.shown(_found(tenants.setup(found["tenant"]) if found else made), "user")
 
 
 def listing(caller: Caller, limit: int, after: str) -> tuple[list[dict[str, Any]], str | None]:
     """An operator's page of tenants, by age, and where the next one begins; raises PermissionDenied."""
-    _require_operator(caller)
+    _require_operator(caller, "tenants:read")
     if after and not ids.is_id(after, "tnt"):
         raise InvalidCursor("The cursor is damaged; start again without it")
     listed = table.query(config().control_table, keys.tenants(), after=after, page=limit + 1)
     names = [item["sk"] for _, item in zip(range(limit + 1), listed, strict=False)]
     wanted = {name: keys.tenant(tenants.setup(name)) for name in names[:limit]}
     rows = table.get_many(config().control_table, list(wanted.values()))
-    shown = [tenants.shown(rows[key]) for key in wanted.values() if key in rows]
+    shown = [tenants.shown(rows[key], "user") for key in wanted.values() if key in rows]
     return shown, names[limit - 1] if len(names) > limit else None
 
 
 def show(caller: Caller, tenant_id: str) -> dict[str, Any]:
     """The caller's own tenant, or any for an operator; raises NotFound."""
-    return tenants.shown(_found(_scope(caller, tenant_id)), caller.role)
+    scope = _scope(caller, tenant_id, "tenants:read")
+    return tenants.shown(_found(scope), _sees(caller, scope))
 
 
 def change(caller: Caller, tenant_id: str, body: object, address: str) -> dict[str, Any]:
@@ -76,6 +78,10 @@ def change(caller: Caller, tenant_id: str, body: object, address: str) -> dict[s
     if {"tier", "status"} & fields.keys():
         _require_operator(caller)
     wrong = _wrong(fields)
+    if scope.tenant != caller.tenant:
+        wrong |= dict.fromkeys(sorted({"name", "adminIps"} & fields.keys()), "is the tenant's own")
+    elif fields.get("status") == "disabled":
+        wrong["status"] = "would shut out everybody who could undo it"
     values: dict[str, Any] = {"name": fields["name"].strip()} if "name" in fields and not wrong else {}
     values |= {"tier": fields["tier"]} if "tier" in fields else {}
     values |= {"st": fields["status"]} if "status" in fields else {}
@@ -94,7 +100,7 @@ def change(caller: Caller, tenant_id: str, body: object, address: str) -> dict[s
         raise ValidationFailed.naming(wrong)
     _update(scope, values, gone)
     tenants.forget()
-    return tenants.shown(_found(scope))
+    return tenants.shown(_found(scope), _sees(caller, scope))
 
 
 def reset(caller: Caller, tenant_id: str, body: object, once: Once | None) -> dict[str, Any] | Item:
@@ -145,10 +151,12 @@ class ResetWork(Steps):
         return {}
 
 
-def is_operator(caller: Caller) -> bool:
-    """Whether the caller is an admin of the tenant that owns the installation."""
+def is_operator(caller: Caller, permission: str) -> bool:
+    """Whether the caller is an admin of the tenant that owns the installation, and its scopes cover the permission."""
+    if caller.role != "admin" or not roles.covers(caller.scopes, permission):
+        return False
     site = table.get(config().control_table, keys.site())
-    return caller.role == "admin" and site is not None and site["tn"] == caller.tenant
+    return site is not None and site["tn"] == caller.tenant
 
 
 def refill(caller: Caller, tenant_id: str) -> dict[str, Any]:
@@ -160,18 +168,23 @@ def refill(caller: Caller, tenant_id: str) -> dict[str, Any]:
     return {"tenant": tenant_id, "reset": True}
 
 
-def _require_operator(caller: Caller) -> None:
-    if not is_operator(caller):
+def _require_operator(caller: Caller, permission: str = "tenants:write") -> None:
+    if not is_operator(caller, permission):
         raise PermissionDenied("Only operators of this installation may do this")
 
 
-def _scope(caller: Caller, tenant_id: str) -> Caller:
+def _scope(caller: Caller, tenant_id: str, permission: str = "tenants:write") -> Caller:
     """The tenant of a path as a scope; raises NotFound for another one's unless the caller is an operator."""
     if tenant_id == caller.tenant:
         return caller
-    if ids.is_id(tenant_id, "tnt") and is_operator(caller):
+    if ids.is_id(tenant_id, "tnt") and is_operator(caller, permission):
         return tenants.setup(tenant_id, caller.request_id)
     raise _missing(tenant_id)
+
+
+def _sees(caller: Caller, scope: Caller) -> Role:
+    """As whom the caller sees a tenant: operators see of another one no more than its users do."""
+    return caller.role if scope.tenant == caller.tenant else "user"
 
 
 def _found(scope: Caller) -> Item:
