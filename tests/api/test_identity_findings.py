@@ -206,3 +206,37 @@ def test_many_processes_lose_little_of_a_quota(sheaf: world.World) -> None:
     print(f"\n{served} of 5,000 served by 100 processes")
     assert 4_000 <= served <= 5_000
     assert table.get(config().limits_table, keys.quota(pro.setup))
+
+
+def test_tickets_open_every_function_that_is_read_by_get(sheaf: world.World, acme: world.Tenant) -> None:
+    upload = sheaf.http("POST", "/v1/uploads", {"filename": "a.txt", "size": 5, "type": "text/plain"}, key=acme.key).data["id"]
+    job = sheaf.http("POST", "/v1/tasks/export", {"format": "csv"}, key=acme.key).data["id"]
+    for path in ("/v1/tasks", f"/v1/jobs/{job}", f"/v1/uploads/{upload}", "/v1/webhooks", "/v1/tenants/" + acme.id, "/v1/me"):
+        ticket = sheaf.http("POST", "/v1/auth/tickets", key=acme.key).data["ticket"]
+        assert sheaf.http("GET", f"{path}?ticket={ticket}").status == 200, path
+        assert sheaf.http("GET", f"{path}?ticket={ticket}").status == 401, path
+
+
+def test_answers_come_again_from_the_history_where_the_row_has_moved_on(sheaf: world.World, acme: world.Tenant) -> None:
+    token = sheaf.token_of(acme, "ann@acme.example")
+    first = sheaf.http("PATCH", "/v1/me", {"name": "Anna"}, key=token, headers={"Idempotency-Key": "a"})
+    sheaf.http("PATCH", "/v1/me", {"name": "Annabel"}, key=token)
+    sheaf.settle()
+    assert sheaf.http("PATCH", "/v1/me", {"name": "Anna"}, key=token, headers={"Idempotency-Key": "a"}).data == first.data
+    body = {"filename": "a.txt", "size": 5, "type": "text/plain"}
+    upload = sheaf.http("POST", "/v1/uploads", body, key=acme.key, headers={"Idempotency-Key": "u"}).data["id"]
+    sheaf.arrive(acme, upload, b"hello")
+    sheaf.settle()
+    again = sheaf.http("POST", "/v1/uploads", body, key=acme.key, headers={"Idempotency-Key": "u"})
+    assert (again.status, again.data["id"]) == (201, upload)
+    sheaf.open_site(acme)
+    form = {"name": "Ann", "email": "ann@example.com", "subject": "A question", "message": "How does it work?"}
+    sent = sheaf.http("POST", "/v1/contact", form, headers={"Idempotency-Key": "c"})
+    messages = sheaf.http("GET", "/v1/contact_messages", key=acme.key).data
+    from sheaf.entity.registry import find
+    from sheaf.records import write
+
+    write.delete(acme.setup, find("contact_messages"), messages[0]["id"])
+    write.restore(acme.setup, find("contact_messages"), messages[0]["id"])
+    sheaf.settle()
+    assert sheaf.http("POST", "/v1/contact", form, headers={"Idempotency-Key": "c"}).json["id"] == sent.json["id"]
