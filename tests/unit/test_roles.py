@@ -91,8 +91,8 @@ def test_scopes_cover_exactly_what_they_name() -> None:
 
 
 def test_a_key_with_scopes_gives_no_roles() -> None:
-    narrow = Caller("tnt_x", "key_x", "admin", "req", "key", None, frozenset({"members:write"}))
-    whole = Caller("tnt_x", "key_x", "admin", "req", "key", None, frozenset({"*"}))
+    narrow = Caller("tnt_x", "key_x", "admin", "req", "key", scopes=frozenset({"members:write"}))
+    whole = Caller("tnt_x", "key_x", "admin", "req", "key", scopes=frozenset({"*"}))
     roles.require_grant(narrow, "user")
     roles.require_grant(whole, "admin")
     for role in ("moderator", "admin"):
