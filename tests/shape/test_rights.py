@@ -19,7 +19,7 @@ RARE = {
         "uploads",
         "s3:GetObject",
         "uploads/*",
-    ): "links sign the version that was checked; this right is for buckets whose objects have none",
+    ): "links name the version that was checked; the local stack was not tried without it",
     ("on_delivery", "sqs:SendMessage*", "DeliveriesDeadQueue"): "used when a delivery is given up",
     ("on_change", "sqs:SendMessage*", "ChangesAsideQueue"): "used when a change cannot be followed",
 }
