@@ -1,7 +1,7 @@
 """Webhooks: `/v1/webhooks`, `/v1/webhooks/{id}` and the attempts of one."""
 
 from sheaf.edge.api import Api
-from sheaf.edge.envelope import Reply
+from sheaf.edge.envelope import Reply, paged
 from sheaf.edge.request import Request
 from sheaf.entity import query
 from sheaf.features.webhooks import deliveries, endpoints
@@ -18,7 +18,7 @@ def register_webhook(request: Request) -> Reply:
 @api.get("/v1/webhooks", permission="webhooks:read")
 def list_webhooks(request: Request) -> Reply:
     found = endpoints.listing(request.caller)
-    return Reply(found, meta={"limit": len(found), "hasMore": False, "nextCursor": None})
+    return paged(found, len(found), None)
 
 
 @api.get("/v1/webhooks/<webhook_id>", permission="webhooks:read")
@@ -36,7 +36,7 @@ def delete_webhook(request: Request, webhook_id: str) -> Reply:
 def list_attempts(request: Request, webhook_id: str) -> Reply:
     limit = query.limit_of(request.query)
     found = deliveries.attempts(request.caller, webhook_id, limit)
-    return Reply(found, meta={"limit": limit, "hasMore": False, "nextCursor": None})
+    return paged(found, limit, None)
 
 
 handler = api.handler

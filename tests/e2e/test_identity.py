@@ -230,12 +230,15 @@ def test_thirty_two_clients_never_get_more_than_the_limit(stack: dict[str, Any],
 def test_a_tenants_quota_holds_over_many_keys_and_processes(stack: dict[str, Any], admin: Client, free: Client) -> None:
     made_keys = [patient(lambda: free.post("/v1/api-keys", {"name": "many"})).data for _ in range(5)]
     callers = [Client(stack["base_url"], each["key"]) for each in made_keys]
-    window = int(time.time() // 60) + 1
-    time.sleep(window * 60 - time.time() + 0.5)
-    with ThreadPoolExecutor(32) as threads:
-        statuses = list(threads.map(lambda number: callers[number % 5].get("/v1/tasks?limit=1").status, range(450)))
-    if int(time.time() // 60) != window:
-        pytest.skip("the machine was too slow for one window")
+    for _ in range(3):  # a machine that is too slow for one window is asked once more
+        window = int(time.time() // 60) + 1
+        time.sleep(window * 60 - time.time() + 0.5)
+        with ThreadPoolExecutor(32) as threads:
+            statuses = list(threads.map(lambda number: callers[number % 5].get("/v1/tasks?limit=1").status, range(450)))
+        if int(time.time() // 60) == window:
+            break
+    else:
+        raise AssertionError("450 requests took longer than a minute, three times")
     admitted = statuses.count(200)
     print(f"\n450 requests of five keys on a quota of 300: {admitted} admitted")
     assert 200 <= admitted <= 300

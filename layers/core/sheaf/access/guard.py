@@ -60,7 +60,7 @@ def authenticate(given: Credentials, named: Iterable[str | None], request_id: st
     spend_quota(scope, tenant["tier"], cost)
     scopes = frozenset(row["sc"]) if "sc" in row else None
     caller = Caller(scope.tenant, row.get("id", scope.principal), row["role"], request_id,
-                    "user" if scope.session else "key", scope.session, row.get("exp"), scopes)  # fmt: skip
+                    "user" if scope.session else "key", session=scope.session, until=row.get("exp"), scopes=scopes)  # fmt: skip
     return Proof(caller, scope.principal, tenant, left)
 
 

@@ -141,7 +141,7 @@ def read_mail_token(text: object, *prefixes: str) -> tuple[str, str]:
     """The row id and the place that a mail's token names; raises InvalidLink."""
     match = _MAIL.fullmatch(text) if isinstance(text, str) else None
     if match is None or match[1][:3] not in prefixes or not hmac.compare_digest(match[3], _sealed(match[1], match[2])):
-        raise InvalidLink("The token is damaged, expired or used")
+        raise InvalidLink
     return match[1], match[2]
 
 

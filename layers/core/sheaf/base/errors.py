@@ -66,6 +66,9 @@ class InvalidLink(BadRequest):
     code = "invalid_link"
     title = "Invalid link"
 
+    def __init__(self, message: str = "The token is damaged, expired or used") -> None:
+        super().__init__(message)
+
 
 class IndexRequired(BadRequest):
     """No index serves the query, and reading every row is refused or over the scan budget."""

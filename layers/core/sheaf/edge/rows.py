@@ -71,8 +71,7 @@ def listing(request: Request, entity: EntityType) -> Reply:
 
 def history(request: Request, entity: EntityType, row_id: str) -> Reply:
     """GET of the page of a row's history that `limit` and `cursor` ask for."""
-    limit = query.limit_of({name: text for name, text in request.query.items() if name != "cursor"})
-    cursor = request.query.get("cursor", "")
+    limit, cursor = query.window_of(request.query)
     if cursor and not (cursor.isascii() and cursor.isdigit() and len(cursor) < 12):
         raise InvalidCursor("The cursor is damaged; start again without it")
     found = versions.history(request.caller, entity, row_id, limit, int(cursor) if cursor else None)

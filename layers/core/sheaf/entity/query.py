@@ -124,6 +124,11 @@ def limit_of(query: Mapping[str, str]) -> int:
     return found
 
 
+def window_of(query: Mapping[str, str]) -> tuple[int, str]:
+    """The `limit` and the `cursor` (empty without one) of a list that has no other parameter; raises InvalidParameter."""
+    return limit_of({name: text for name, text in query.items() if name != "cursor"}), query.get("cursor", "")
+
+
 def choice_of(query: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str | None:
     """The one parameter of a route that has no other, one of a few words; raises InvalidParameter."""
     wrong = dict.fromkeys(sorted(query.keys() - {name}), "is not a parameter here")

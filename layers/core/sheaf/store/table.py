@@ -118,6 +118,13 @@ def update(table: str, key: Key, expression: str, *, condition: str = "", values
     raise Contended("Another write of the same row is under way; try again", headers={"Retry-After": "1"})
 
 
+def setting(values: Mapping[str, Any]) -> str:
+    """The update expression that sets the attributes that have a value and removes the others."""
+    given = ", ".join(f"#{name} = :{name}" for name, value in values.items() if value is not None)
+    gone = ", ".join(f"#{name}" for name, value in values.items() if value is None)
+    return " ".join([*([f"SET {given}"] if given else []), *([f"REMOVE {gone}"] if gone else [])])
+
+
 def take(table: str, key: Key) -> Item | None:
     """Delete the item; what it was, for the one caller that has deleted it."""
     answer = call("delete_item", TableName=table, Key=encode({"pk": key.pk, "sk": key.sk}), ReturnValues="ALL_OLD")

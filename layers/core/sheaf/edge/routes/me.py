@@ -3,7 +3,7 @@
 from sheaf.access import sessions
 from sheaf.base.errors import PermissionDenied
 from sheaf.edge.api import Api
-from sheaf.edge.envelope import Reply
+from sheaf.edge.envelope import Reply, paged
 from sheaf.edge.request import Request
 from sheaf.entity import query
 from sheaf.entity.body import object_of
@@ -27,9 +27,9 @@ def register(api: Api) -> None:
     api.route("DELETE", "/v1/api-keys/<key_id>", permission="api-keys:write")(_revoke_key)
 
 
-def whole(found: list[dict[str, object]]) -> Reply:
+def _whole(found: list[dict[str, object]]) -> Reply:
     """A list that is bounded and answered at once."""
-    return Reply(found, meta={"limit": max(1, len(found)), "hasMore": False, "nextCursor": None})
+    return paged(found, max(1, len(found)), None)
 
 
 def _me(request: Request) -> Reply:
@@ -46,7 +46,7 @@ def _permissions(request: Request) -> Reply:
 
 def _sessions(request: Request) -> Reply:
     _require_user(request)
-    return whole(sessions.listing(request.caller))
+    return _whole(sessions.listing(request.caller))
 
 
 def _end_session(request: Request, session_id: str) -> Reply:
@@ -64,7 +64,7 @@ def _end_sessions(request: Request) -> Reply:
 
 
 def _keys(request: Request) -> Reply:
-    return whole(api_keys.listing(request.caller))
+    return _whole(api_keys.listing(request.caller))
 
 
 def _create_key(request: Request) -> Reply:

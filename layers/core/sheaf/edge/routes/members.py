@@ -19,11 +19,7 @@ def register(api: Api) -> None:
     api.post("/v1/admin/users", permission="members:write", profile=ADMIN)(_add)
     api.get("/v1/admin/users/<user_id>", permission="members:read")(_show)
     api.route("PATCH", "/v1/admin/users/<user_id>", permission="members:write", remember=True)(_change)
-    api.route(
-        "DELETE",
-        "/v1/admin/users/<user_id>",
-        permission="members:write",
-    )(_remove)
+    api.route("DELETE", "/v1/admin/users/<user_id>", permission="members:write")(_remove)
     api.post("/v1/admin/users/<user_id>/unlock", permission="members:write", remember=True)(_unlock)
     api.post("/v1/admin/users/<user_id>/welcome", permission="members:write", remember=True)(_welcome)
     api.post("/v1/admin/users/actions", permission="members:write", cost=5)(_act)

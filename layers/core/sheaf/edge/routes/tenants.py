@@ -21,27 +21,19 @@ def register(api: Api) -> None:
     api.get("/v1/tenants/<tenant_id>", permission="tenant:read")(_show)
     api.route("PATCH", "/v1/tenants/<tenant_id>", permission="tenant:write", remember=True)(_change)
     api.get("/v1/tenants/<tenant_id>/members", permission="members:read")(_members)
-    api.route(
-        "DELETE",
-        "/v1/tenants/<tenant_id>/members/<user_id>",
-        permission="members:write",
-    )(_remove)
+    api.route("DELETE", "/v1/tenants/<tenant_id>/members/<user_id>", permission="members:write")(_remove)
     api.get("/v1/tenants/<tenant_id>/invitations", permission="members:read")(_invitations)
     api.post("/v1/tenants/<tenant_id>/invitations", permission="members:write")(_invite)
     api.get("/v1/tenants/<tenant_id>/invitations/<invitation_id>", permission="members:read")(_invitation)
-    api.route(
-        "DELETE",
-        "/v1/tenants/<tenant_id>/invitations/<invitation_id>",
-        permission="members:write",
-    )(_revoke)
+    api.route("DELETE", "/v1/tenants/<tenant_id>/invitations/<invitation_id>", permission="members:write")(_revoke)
     api.post("/v1/tenants/<tenant_id>/reset", permission="tenant:reset")(_reset)
     api.get("/v1/rate-limits/status", permission="rate-limits:read")(_status)
     api.post("/v1/rate-limits/reset", permission="rate-limits:reset", remember=True)(_refill)
 
 
 def _list(request: Request) -> Reply:
-    limit = query.limit_of({name: text for name, text in request.query.items() if name != "cursor"})
-    found, following = tenants.listing(request.caller, limit, request.query.get("cursor", ""))
+    limit, cursor = query.window_of(request.query)
+    found, following = tenants.listing(request.caller, limit, cursor)
     return paged(found, limit, following)
 
 
@@ -71,8 +63,8 @@ def _remove(request: Request, tenant_id: str, user_id: str) -> Reply:
 
 def _invitations(request: Request, tenant_id: str) -> Reply:
     _require_own(request, tenant_id)
-    limit = query.limit_of({name: text for name, text in request.query.items() if name != "cursor"})
-    found, following = invitations.listing(request.caller, limit, request.query.get("cursor", ""))
+    limit, cursor = query.window_of(request.query)
+    found, following = invitations.listing(request.caller, limit, cursor)
     return paged(found, limit, following)
 
 

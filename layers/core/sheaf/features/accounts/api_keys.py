@@ -119,19 +119,12 @@ def change(caller: Caller, key_id: str, body: object, once: Once | None = None) 
     _require_present(caller, row)
     terms = read_terms(caller, body, _terms(row))
     described, bounds = _described(terms), _bounds(terms)
-    limits = config().limits_table
-    writes = [
-        Write(limits, "update", keys.principal(caller, row["p"]), expression=_setting(bounds), condition="attribute_exists(#pk)",
-              values=bounds),
-    ]  # fmt: skip
+    writes = [_bounding(keys.principal(caller, row["p"]), bounds)]
     former = keys.principal(caller, row["pp"]) if "pp" in row else None
-    if former and (old := table.get(limits, former)):
+    if former and (old := table.get(config().limits_table, former)):
         # A former secret keeps its end, unless the key itself ends before.
-        bounds = {**bounds, "exp": min(old["exp"], terms.expires or old["exp"])}
-        writes.append(
-            Write(limits, "update", former, expression=_setting(bounds), condition="attribute_exists(#pk)", values=bounds)
-        )
-    _commit(caller, row, once, writes, expression=_setting(described), values=described)
+        writes.append(_bounding(former, {**bounds, "exp": min(old["exp"], terms.expires or old["exp"])}))
+    _commit(caller, row, once, writes, expression=table.setting(described), values=described)
     return show(caller, key_id)
 
 
@@ -220,6 +213,12 @@ def _bounds(terms: Terms) -> Item:
     return {"role": terms.role, "sc": terms.scopes, "exp": terms.expires, "ips": terms.addresses}
 
 
+def _bounding(key: keys.Key, bounds: Item) -> Write:
+    """The write that holds a key's principal to other bounds."""
+    return Write(config().limits_table, "update", key, expression=table.setting(bounds), condition="attribute_exists(#pk)",
+                 values=bounds)  # fmt: skip
+
+
 def _principal(key_id: str, terms: Terms) -> Item:
     return {"id": key_id, "st": "active", "w": 0, "n": 0, **_bounds(terms)}
 
@@ -227,13 +226,6 @@ def _principal(key_id: str, terms: Terms) -> Item:
 def _terms(row: Item) -> Terms:
     sets = [frozenset(row[name]) if name in row else None for name in ("sc", "ips")]
     return Terms(row["name"], row["role"], sets[0], row.get("exp"), sets[1])
-
-
-def _setting(values: Item) -> str:
-    """The update that sets the attributes that have a value and removes the others."""
-    gone = ", ".join(f"#{name}" for name, value in values.items() if value is None)
-    given = ", ".join(f"#{name} = :{name}" for name, value in values.items() if value is not None)
-    return f"SET {given}{f' REMOVE {gone}' if gone else ''}"
 
 
 def _commit(caller: Caller, row: Item, once: Once | None, writes: list[Write], *, expression: str = "",

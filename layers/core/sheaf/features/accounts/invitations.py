@@ -69,10 +69,8 @@ def find(caller: Caller, invitation_id: str) -> Item:
 def revoke(caller: Caller, invitation_id: str, once: Once | None) -> None:
     """Take an invitation back; raises NotFound, Conflict where it was accepted."""
     item = find(caller, invitation_id)
-    gone = Write(config().control_table, "update", keys.invitation(caller, item["sk"]), expression="SET #st = :revoked",
-                 condition="#st IN (:open, :revoked)", values={"open": "open", "revoked": "revoked"})  # fmt: skip
     try:
-        put_once([gone], once, invitation=item["sk"])
+        put_once([_revoking(item)], once, invitation=item["sk"])
     except ConditionFailed:
         raise Conflict("The invitation was accepted already") from None
 
@@ -82,8 +80,12 @@ def revoke_all(caller: Caller, email: str) -> None:
     for item in table.query(config().control_table, keys.invitation(caller, "").pk):
         if item["email"] == email and item["st"] == "open":
             with suppress(ConditionFailed):  # it was accepted meanwhile
-                table.update(config().control_table, keys.invitation(caller, item["sk"]), "SET #st = :revoked",
-                             condition="#st = :open", values={"open": "open", "revoked": "revoked"})  # fmt: skip
+                table.commit([_revoking(item)])
+
+
+def _revoking(item: Item) -> Write:
+    return Write(config().control_table, "update", keys.Key(item["pk"], item["sk"]), expression="SET #st = :revoked",
+                 condition="#st IN (:open, :revoked)", values={"open": "open", "revoked": "revoked"})  # fmt: skip
 
 
 def find_open(token: object) -> Item | None:

@@ -84,7 +84,7 @@ def read(token: object, *kinds: Kind) -> Item:
     letter_id, mailbox = tokens.read_mail_token(token, "ltr", OPENING)
     letter = table.get(config().control_table, keys.letter(mailbox, letter_id))
     if letter is None or letter["exp"] <= now() or letter["kind"] not in kinds:
-        raise InvalidLink("The token is damaged, expired or used")
+        raise InvalidLink
     return letter
 
 

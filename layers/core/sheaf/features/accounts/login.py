@@ -112,10 +112,10 @@ def _wait_for_step(started: float) -> None:
 
 def _require_active(scope: Caller) -> None:
     _require_tenant(scope)
-    known = people.role_of(scope, scope.principal)
-    if known is None or known[0] in ("suspended", "banned"):
+    status = people.status_of(scope, scope.principal)
+    if status in (None, "suspended", "banned"):
         raise AccountSuspended("This account is suspended")
-    if known[0] == "pending":
+    if status == "pending":
         raise EmailNotVerified("Please verify your email before logging in")
 
 

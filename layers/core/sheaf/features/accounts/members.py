@@ -30,7 +30,7 @@ from sheaf.records.once import Once
 from sheaf.records.page import Page, page
 from sheaf.records.rows import Stamp
 from sheaf.store import blobs, keys, table
-from sheaf.store.table import Item
+from sheaf.store.table import Item, Write
 
 ACTIONS = ("ban", "unban", "suspend", "unsuspend", "verify", "change_role")
 _CHUNK_USERS = 25  # of one chunk: each takes two calls and a transaction
@@ -61,11 +61,9 @@ def add(caller: Caller, body: object, once: Once | None = None) -> dict[str, Any
     given = {name: checked[name] for name in ("name", "email", "role", "status")}
     roles.require_grant(caller, given["role"])
     invitations.revoke_all(caller, given["email"])  # one way in is enough
-    tenant = tenants.find(caller)
     user_id = ids.new("usr")
     # Whether the address has an account elsewhere is found out by the letter alone.
-    letter = letters.asking(checked["email"], "welcome", tenant=tenant["name"] if tenant else "", tn=caller.tenant, us=user_id)
-    return people.create(caller, user_id, given, None, along=[letter], once=once).document
+    return people.create(caller, user_id, given, None, along=[_welcoming(caller, user_id, given["email"])], once=once).document
 
 
 def change(caller: Caller, user_id: str, body: object) -> dict[str, Any]:
@@ -82,9 +80,9 @@ def change(caller: Caller, user_id: str, body: object) -> dict[str, Any]:
     roles.require_grant(caller, str(fields.get("role", "user")))
 
     def decide(person: Mapping[str, Any]) -> Mapping[str, Any]:
-        if fields.get("status") == "active" and person["status"] != "active" and not people.account_of(user_id, person["email"]):
-            raise Conflict("This user has not set a password yet; a mail with a link lets them")
         if fields.get("status") == "active" and person["status"] != "active":
+            if not people.account_of(user_id, person["email"]):
+                raise Conflict("This user has not set a password yet; a mail with a link lets them")
             roles.require_grant(caller, person["role"])
         return fields
 
@@ -106,8 +104,7 @@ def welcome(caller: Caller, user_id: str) -> None:
     person = people.profile(caller, user_id)
     if people.account_of(user_id, person["email"]):
         raise Conflict("This user has a password already; forgot sends a mail")
-    tenant = tenants.find(caller)
-    letters.ask(person["email"], "welcome", None, tenant=tenant["name"] if tenant else "", tn=caller.tenant, us=user_id)
+    table.commit([_welcoming(caller, user_id, person["email"])])
 
 
 def unlock(caller: Caller, user_id: str) -> None:
@@ -229,6 +226,12 @@ def _decide(task: Task, user_id: str, decided: list[Mapping[str, Any]], person: 
     _require_another(task.job["person"], user_id, change)
     decided.append(change)
     return change
+
+
+def _welcoming(caller: Caller, user_id: str, email: str) -> Write:
+    """The write that asks for the mail which lets a user set a first password."""
+    tenant = tenants.find(caller)
+    return letters.asking(email, "welcome", tenant=tenant["name"] if tenant else "", tn=caller.tenant, us=user_id)
 
 
 def _require_another(person: str, user_id: str, change: Mapping[str, Any]) -> None:

@@ -30,7 +30,7 @@ def reset(body: object, request_id: str) -> None:
     try:
         (_begin if letter["kind"] == "welcome" else _renew)(letter, made, request_id)
     except (AlongFailed, ConditionFailed, NotFound):
-        raise _spent() from None
+        raise InvalidLink from None
     tries.clear_login(keys.mailbox_of(letter["pk"]))
 
 
@@ -49,7 +49,7 @@ def _renew(letter: Item, made: str, request_id: str) -> None:
     mailbox = keys.mailbox_of(letter["pk"])
     account = table.get(config().control_table, keys.account(mailbox))
     if account is None or account.get("set", 0) > ids.time_of(letter["sk"]):
-        raise _spent()  # a password was set after this letter was asked for
+        raise InvalidLink  # a password was set after this letter was asked for
     scope = tenants.setup(account["tn"], request_id)
     table.commit([letters.use(letter, account["us"]), _set(mailbox, account, made), sessions.ending(scope, account["us"])])
 
@@ -58,11 +58,7 @@ def _require_same(letter: Item, password: str) -> None:
     """A letter that was used says the same again to whoever says the same; raises InvalidLink."""
     account = table.get(config().control_table, keys.account(keys.mailbox_of(letter["pk"])))
     if account is None or account["us"] != letter["used"] or not passwords.matches(account["hash"], password):
-        raise _spent()
-
-
-def _spent() -> InvalidLink:
-    return InvalidLink("The token is damaged, expired or used")
+        raise InvalidLink
 
 
 def change(caller: Caller, body: object, once: Once | None) -> None:

@@ -8,7 +8,6 @@ from sheaf.access.caller import Caller
 from sheaf.base.config import config
 from sheaf.base.errors import Conflict, LastAdmin, PreconditionFailed, Unavailable
 from sheaf.entity import registry
-from sheaf.entity.names import Role
 from sheaf.records import read, write
 from sheaf.records.commit import AlongFailed
 from sheaf.records.once import Once
@@ -151,7 +150,7 @@ def _is_admin(person: Mapping[str, Any] | None) -> bool:
     return person is not None and (person["role"], person["status"]) == ("admin", "active")
 
 
-def role_of(scope: Caller, user_id: str) -> tuple[Status, Role] | None:
-    """The status and role of a principal as they count now; None where there is none."""
+def status_of(scope: Caller, user_id: str) -> Status | None:
+    """The status of a principal as it counts now; None where there is none."""
     row = table.get(config().limits_table, keys.principal(scope, user_id))
-    return (row["st"], row["role"]) if row else None
+    return row["st"] if row else None

@@ -6,7 +6,6 @@ from typing import Any
 from sheaf.access import passwords, tenants, tries
 from sheaf.base import ids
 from sheaf.base.bounds import PASSWORD_MOST
-from sheaf.base.clock import now_ms
 from sheaf.base.config import config
 from sheaf.base.errors import InvalidLink, PermissionDenied, Unavailable, ValidationFailed
 from sheaf.entity import registry
@@ -22,9 +21,9 @@ from sheaf.store.table import Item
 TOLD = "Registered. If the address is not confirmed yet, a mail with a link is on its way"
 
 
-def read_address(body: object, *others: str) -> str:
+def read_address(body: object) -> str:
     """The `email` of a body, as it is kept; raises ValidationFailed."""
-    found = object_of(body, "email", *others).get("email")
+    found = object_of(body, "email").get("email")
     if not isinstance(found, str) or not 0 < len(found.strip()) <= 254:
         raise ValidationFailed.naming({"email": "is required, an e-mail address"})
     return found.strip().lower()
@@ -73,12 +72,8 @@ def verify(body: object, request_id: str) -> dict[str, Any]:
         try:
             _open(letter, request_id)
         except (AlongFailed, Unavailable) as refusal:
-            if "used" in letters.read(fields.get("token"), "register"):
-                pass  # our twin was faster
-            elif isinstance(refusal, Unavailable):
-                raise
-            else:
-                raise InvalidLink("The token is damaged, expired or used") from None
+            if "used" not in letters.read(fields.get("token"), "register"):  # else our twin was faster
+                raise (refusal if isinstance(refusal, Unavailable) else InvalidLink()) from None
     return {"email": letter["email"], "verified": True}
 
 
@@ -92,12 +87,12 @@ def _open(letter: Item, request_id: str) -> None:
     try:
         people.create(scope, user_id, fields, letter["hash"], first=True, along=along)
     except KnownAddress:
-        raise InvalidLink("The token is damaged, expired or used") from None
+        raise InvalidLink from None
 
 
 def _has_joined(invitation: Item, person: Mapping[str, str], kept: str, once: Once | None, request_id: str) -> bool:
     scope = tenants.setup(invitations.tenant_of(invitation), request_id)
-    user_id = ids.derived("usr", now_ms(), invitation["sk"])
+    user_id = ids.new("usr")
     fields = {**person, "role": invitation["role"], "status": "active", "emailVerified": True}
     try:
         people.create(scope, user_id, fields, kept, along=[invitations.accept(invitation, user_id)], once=once)

@@ -85,20 +85,18 @@ def change(caller: Caller, tenant_id: str, body: object, address: str) -> dict[s
     values: dict[str, Any] = {"name": fields["name"].strip()} if "name" in fields and not wrong else {}
     values |= {"tier": fields["tier"]} if "tier" in fields else {}
     values |= {"st": fields["status"]} if "status" in fields else {}
-    gone = []
     if "adminIps" in fields:
         allowed, complaint = networks.read(fields["adminIps"])
         if complaint:
             wrong["adminIps"] = complaint
         elif allowed and scope.tenant == caller.tenant and not networks.holds(allowed, address):
             wrong["adminIps"] = f"does not hold {address}, from which you are asking: you would shut yourself out"
-        values |= {"ips": allowed} if allowed else {}
-        gone = [] if allowed else ["ips"]
+        values["ips"] = allowed or None
     if not fields:
         wrong[""] = "must hold name, adminIps, tier or status"
     if wrong:
         raise ValidationFailed.naming(wrong)
-    _update(scope, values, gone)
+    _update(scope, values)
     tenants.forget()
     return tenants.shown(_found(scope), _sees(caller, scope))
 
@@ -198,11 +196,10 @@ def _missing(tenant_id: str) -> NotFound:
     return NotFound(f"There is no tenant {tenant_id[:80]!r}")
 
 
-def _update(scope: Caller, values: dict[str, Any], gone: Sequence[str]) -> None:
-    expression = "SET " + ", ".join(f"#{name} = :{name}" for name in values) if values else ""
-    expression += " REMOVE " + ", ".join(f"#{name}" for name in gone) if gone else ""
+def _update(scope: Caller, values: dict[str, Any]) -> None:
     try:
-        table.update(config().control_table, keys.tenant(scope), expression, condition="attribute_exists(#pk)", values=values)
+        table.update(config().control_table, keys.tenant(scope), table.setting(values), condition="attribute_exists(#pk)",
+                     values=values)  # fmt: skip
     except ConditionFailed:
         raise _missing(scope.tenant) from None
 
