@@ -1,16 +1,8 @@
-"""Jobs: `/v1/jobs/{id}`."""
+"""Jobs: `/v1/jobs`, to list, wait for, cancel, retry and revert."""
 
 from sheaf.edge.api import Api
-from sheaf.edge.envelope import Reply
-from sheaf.edge.request import Request
-from sheaf.jobs import progress
+from sheaf.edge.routes import jobs
 
 api = Api()
-
-
-@api.get("/v1/jobs/<job_id>", permission="jobs:read")
-def get_job(request: Request, job_id: str) -> Reply:
-    return Reply(progress.show(request.caller, job_id))
-
-
+jobs.register(api)
 handler = api.handler

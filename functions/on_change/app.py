@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sheaf.access.caller import worker
 from sheaf.edge import consume
 from sheaf.edge.start import start
 from sheaf.entity import registry
 from sheaf.features import mails
 from sheaf.features.accounts import invitations, letters
 from sheaf.features.webhooks import deliveries
-from sheaf.jobs import runner
+from sheaf.jobs import follow as jobs
 from sheaf.records import events, searching
 from sheaf.records.events import Event
 from sheaf.store import keys, queues, table
@@ -32,8 +31,7 @@ def _change(record: Mapping[str, Any]) -> None:
     if new is None:
         return
     if keys.is_job(new["pk"]):
-        if old is None:
-            runner.start(worker(keys.tenant_of(new["pk"]), "on_change", new["q"]), new)
+        _tell(jobs.follow(new, old))
     elif keys.is_letter(new["pk"], new["sk"]) and old is None:
         queues.send(settings.mails_queue_url, [letters.message(new)])
     elif keys.is_invitation(new["pk"]) and old is None:
@@ -44,11 +42,18 @@ def _change(record: Mapping[str, Any]) -> None:
 
 def _follow(event: Event) -> None:
     """Each step may run again without harm; a step that fails sets the whole change aside."""
-    events.store(event)
-    deliveries.fan_out(event)
+    _tell(event)
     if entity := registry.known(event.path):
         searching.keep(entity, event)
         mails.ask(entity, event)
+    if event.path == "uploads":
+        jobs.follow_file(event)
+
+
+def _tell(event: Event | None) -> None:
+    if event is not None:
+        events.store(event)
+        deliveries.fan_out(event)
 
 
 def _set_aside(record: Mapping[str, Any]) -> None:

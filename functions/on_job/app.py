@@ -1,20 +1,33 @@
 """The worker of the job queue: one chunk a message."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sheaf.access.caller import worker
+from sheaf.base.errors import NotFound
 from sheaf.edge import consume
 from sheaf.edge.start import start
 from sheaf.features.accounts.members import UsersWork
 from sheaf.features.accounts.tenants import ResetWork
-from sheaf.features.bulk import BulkWork
-from sheaf.features.export import ExportWork
+from sheaf.features.audience.uploads import AudienceWork
+from sheaf.features.bulk.work import RowsWork
+from sheaf.features.export.analytics import AnalyticsWork
+from sheaf.features.export.package import PackageWork
+from sheaf.features.export.work import ExportWork
 from sheaf.jobs import machine, runner
 from sheaf.jobs.chunks import Busy
 
 start()
-WORK: Mapping[str, runner.Work] = {"bulk": BulkWork(), "export": ExportWork(), "reset": ResetWork(), "users": UsersWork()}
+WORK: Mapping[str, runner.Work] = {
+    **dict.fromkeys(("bulk", "import", "revert"), RowsWork()),
+    "export": ExportWork(),
+    "analytics": AnalyticsWork(),
+    "package": PackageWork(),
+    "audience": AudienceWork(),
+    "reset": ResetWork(),
+    "users": UsersWork(),
+}
 LAST_TRY = 5  # one below the queue's maxReceiveCount, so that a job whose worker is killed each time is ended too
 
 
@@ -24,18 +37,22 @@ def handler(event: dict[str, Any], context: Any) -> consume.Failures:
 
 
 def _run(message: Mapping[str, Any], tries: int) -> None:
-    caller = worker(message["tenant"], "on_job", message["requestId"])
-    job = machine.find(caller, message["job"])
-    if tries > LAST_TRY:
-        runner.give_up(caller, message["job"], f"chunk {message['chunk']} failed {LAST_TRY} times")
-        raise RuntimeError("given up: the message goes to the dead-letter queue")
-    # What the rows say of their writer is who asked for the job.
-    caller = worker(caller.tenant, job["a"], message["requestId"])
+    number, caller = message["chunk"], worker(message["tenant"], "on_job", message["requestId"])
     try:
-        runner.run(caller, job, message["chunk"], WORK[job["kind"]])
+        job = machine.find(caller, message["job"])
+    except NotFound:
+        return  # it was kept as long as jobs are kept
+    # What the rows say of their writer is who asked for the job, who could do no more than their role lets them.
+    caller = replace(caller, principal=job["a"], role=job["ro"])
+    work = WORK[job["kind"]]
+    if tries > LAST_TRY:
+        runner.give_up(caller, job, number, work, f"chunk {number} failed {LAST_TRY} times")
+        raise RuntimeError("given up: the message goes to the dead-letter queue")
+    try:
+        runner.run(caller, job, number, work, last=tries == LAST_TRY)
     except Busy:
         raise
     except Exception:
         if tries >= LAST_TRY:
-            runner.give_up(caller, message["job"], f"chunk {message['chunk']} failed {tries} times")
+            runner.give_up(caller, job, number, work, f"chunk {number} failed {tries} times")
         raise

@@ -1,8 +1,9 @@
-"""Uploads: `/v1/uploads` and `/v1/uploads/{id}`."""
+"""Uploads: `/v1/uploads` and `/v1/uploads/{id}`; batches of audience records: `/v1/audience`."""
 
 from sheaf.edge.api import Api
 from sheaf.edge.envelope import Reply
 from sheaf.edge.request import Request
+from sheaf.edge.routes import audience
 from sheaf.features import uploads
 
 api = Api()
@@ -19,4 +20,5 @@ def get_upload(request: Request, file_id: str) -> Reply:
     return Reply(uploads.show(request.caller, file_id))
 
 
+audience.register(api)
 handler = api.handler

@@ -170,12 +170,15 @@ def test_a_cursor_that_was_given_out_is_taken(api: Api) -> None:
 
 
 def test_what_cannot_be_tried_dry_says_so(api: Api) -> None:
-    for path, body in (("/v1/tasks/bulk", [TASK]), ("/v1/tasks/export", {"format": "csv"}), ("/v1/import/tasks", {"items": [TASK]}),
-                       ("/v1/webhooks", {"url": "http://127.0.0.1:1/", "events": ["*"]}), ("/v1/uploads", {"filename": "a", "size": 1, "type": "text/plain"}),
-                       ("/v1/contact", {})):  # fmt: skip
+    for path, body in (("/v1/tasks/export", {"format": "csv"}), ("/v1/webhooks", {"url": "http://127.0.0.1:1/", "events": ["*"]}),
+                       ("/v1/uploads", {"filename": "a", "size": 1, "type": "text/plain"}), ("/v1/contact", {})):  # fmt: skip
         refused = api("POST", path, body, Prefer="dry-run")
         assert refused.status == 400 and "dry-run" in refused.json["message"], path
     assert api("GET", "/v1/tasks").data == [] and api("GET", "/v1/webhooks").data == []
+    for path in ("/v1/tasks/bulk", "/v1/import/tasks"):
+        tried = api("POST", path, [TASK, {}], Prefer="dry-run", Idempotency_Key="never kept")
+        assert (tried.status, tried.headers["Preference-Applied"], tried.data["dryRun"]) == (200, "dry-run", True)
+        assert (tried.data["created"], tried.data["failed"]) == (1, 1) and api("GET", "/v1/tasks").data == []
     made = api("POST", "/v1/tasks", TASK, Prefer="dry-run")
     assert made.json["meta"] == {"dryRun": True} and "Location" not in made.headers
 

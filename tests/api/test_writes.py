@@ -134,35 +134,35 @@ def test_a_refusal_leaves_the_key_free(api: Api) -> None:
 
 
 def test_a_bulk_under_a_key_that_is_in_flight_waits(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sheaf.features import bulk
+    from sheaf.features.bulk import engine
 
     inside: list[world.Answer] = []
-    real = bulk._create_all
+    real = engine.run
 
     def slow(*args: Any, **more: Any) -> Any:
         if not inside:
             inside.append(api("POST", "/v1/tasks/bulk", [TASK], Idempotency_Key="k"))
         return real(*args, **more)
 
-    monkeypatch.setattr(bulk, "_create_all", slow)
+    monkeypatch.setattr(engine, "run", slow)
     assert api("POST", "/v1/tasks/bulk", [TASK], Idempotency_Key="k").data["created"] == 1
     assert (inside[0].status, inside[0].json["code"], inside[0].headers["Retry-After"]) == (409, "idempotency_in_flight", "1")
     assert len(api("GET", "/v1/tasks").data) == 1
 
 
 def test_a_bulk_whose_worker_died_goes_on_where_it_was(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sheaf.features import bulk
+    from sheaf.features.bulk import engine
 
-    real = bulk._create_all
+    real = engine.run
 
-    def dying(numbered: Any, create: Any, **more: Any) -> Any:
-        real(list(numbered)[:2], create, **more)
+    def dying(caller: Any, entity: Any, operation: Any, lines: Any, **more: Any) -> Any:
+        real(caller, entity, operation, lines[:2], **more)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(bulk, "_create_all", dying)
+    monkeypatch.setattr(engine, "run", dying)
     with pytest.raises(KeyboardInterrupt):
         api("POST", "/v1/tasks/bulk", [TASK] * 5, Idempotency_Key="k")
-    monkeypatch.setattr(bulk, "_create_all", real)
+    monkeypatch.setattr(engine, "run", real)
     assert api("POST", "/v1/tasks/bulk", [TASK] * 5, Idempotency_Key="k").status == 409
     later = clock.now() + 40
     with clock.using(lambda: later):

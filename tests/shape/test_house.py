@@ -16,7 +16,7 @@ def test_the_house_stands() -> None:
 BREAKS = [
     ("an upward import", "layers/core/sheaf/store/table.py", "from sheaf.records import write\n", "not below it"),
     ("one rank beside", "layers/core/sheaf/formats/csv.py", "from sheaf.describe import openapi\n", "not below it"),
-    ("a sibling feature", "layers/core/sheaf/features/bulk.py", "from sheaf.features import export\n", "sibling"),
+    ("a sibling feature", "layers/core/sheaf/features/contact.py", "from sheaf.features import mails\n", "sibling"),
     (
         "a sibling of a feature folder",
         "layers/core/sheaf/features/webhooks/signing.py",

@@ -16,7 +16,8 @@ When = Literal["before-call", "after-call"]
 
 
 @contextmanager
-def _hook(when: When, hook: Callable[..., None]) -> Iterator[None]:
+def hooked(when: When, hook: Callable[..., None]) -> Iterator[None]:
+    """Within it `hook` runs before, or after, every AWS call."""
     for service in SERVICES:
         aws.client(service).meta.events.register(when, hook)
     try:
@@ -46,7 +47,7 @@ class Counter:
 def kill_at(number: int, when: When) -> Iterator[Counter]:
     """Die before (nothing happened) or after (it happened, nobody heard) the call of this number; 0 never."""
     counter = Counter(number)
-    with _hook(when, counter):
+    with hooked(when, counter):
         yield counter
 
 
@@ -61,5 +62,5 @@ def unreliable(rng: random.Random, rate: float) -> Iterator[None]:
         if unlucky:
             raise EndpointConnectionError(endpoint_url="https://fault.injected")
 
-    with _hook("before-call", fail), _hook("after-call", fail):
+    with hooked("before-call", fail), hooked("after-call", fail):
         yield

@@ -11,6 +11,7 @@ from pydantic_core import to_json
 
 from sheaf.base.errors import BadRequest, InvalidJson, SheafError, TooLarge
 from sheaf.edge import body
+from sheaf.formats import strict_json
 
 SEEDS = [
     b'{"title": "Water", "n": [1, -2.5e3, true, false, null], "o": {"a": {"b": "\\u00e9\\n"}}}',
@@ -46,7 +47,7 @@ def test_a_hundred_thousand_mutated_bodies_meet_only_declared_errors() -> None:
     for _ in range(100_000):
         raw = mutated(rng)
         try:
-            value = body.parse(raw)
+            value = strict_json.parse(raw)
         except InvalidJson as error:
             assert error.message
             continue
@@ -71,7 +72,7 @@ def _no_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
 )  # fmt: skip
 def test_what_is_refused(raw: bytes, word: str) -> None:
     with pytest.raises(InvalidJson, match=word):
-        body.parse(raw)
+        strict_json.parse(raw)
 
 
 @pytest.mark.parametrize(
@@ -88,13 +89,13 @@ def test_what_is_refused(raw: bytes, word: str) -> None:
     ],
 )
 def test_what_is_read(raw: bytes) -> None:
-    assert body.parse(raw) == json.loads(raw)
+    assert strict_json.parse(raw) == json.loads(raw)
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.text(max_size=9), lambda inner: st.lists(inner, max_size=4)
                     | st.dictionaries(st.text(max_size=5), inner, max_size=4), max_leaves=20))  # fmt: skip
 def test_json_of_every_shape_is_read_as_it_is(value: object) -> None:
-    assert body.parse(json.dumps(value).encode()) == value
+    assert strict_json.parse(json.dumps(value).encode()) == value
 
 
 def test_mutated_gzip_meets_only_declared_errors() -> None:

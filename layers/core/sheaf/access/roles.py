@@ -16,6 +16,10 @@ from sheaf.entity.names import ACCESS, ROLES, Action, Least, Role
 
 FIXED: Mapping[str, Least] = {
     "jobs:read": "user",
+    "jobs:write": "user",
+    "audience:read": "user",
+    "audience:write": "user",
+    "data:export": "moderator",
     "uploads:read": "user",
     "uploads:write": "user",
     "me:read": "user",

@@ -40,6 +40,9 @@ class Config:
     tenant_role_arn: str  # the role that holds a request to its tenant's keys a second time; "none" without
     registration: str  # "open", "invitation" or "closed": who may register
     password_least: int  # characters of a password, at least
+    oembed_youtube: str  # where YouTube tells of a video (https://oembed.com)
+    oembed_vimeo: str  # where Vimeo does
+    max_batch_size: int  # records of one audience upload, at most
     cors_origins: tuple[str, ...]  # https://app.example.com,…; * lets any page in, without credentials; "none" lets in nobody
     v1_deprecated: str  # the day on which v1 is deprecated, 2027-01-31; "never" while it is not
     v1_sunset: str  # the day on which it ends

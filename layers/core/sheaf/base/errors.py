@@ -192,6 +192,7 @@ class NotUnique(Conflict):
 
     code = "not_unique"
     title = "Duplicate entry"
+    key: object = None  # of the mark that is taken, for whoever writes several rows at once
 
 
 class LastAdmin(Conflict):
@@ -243,7 +244,19 @@ class ValidationFailed(SheafError):
     def naming(cls, wrong: Mapping[str, str]) -> Self:
         """The error about these fields; the message tells the first one."""
         path, text = next(iter(wrong.items()))
-        return cls(f"{path}: {text}", fields=wrong)
+        return cls(f"{path}: {text}" if path else text, fields=wrong)
+
+
+class UnreadableFile(ValidationFailed):
+    """A file is not what it is said to be, or would cost more to read than it may."""
+
+    code = "unreadable_file"
+    title = "Unreadable file"
+
+    @classmethod
+    def at(cls, line: int, text: str) -> "UnreadableFile":
+        """The error about one line."""
+        return cls(f"Line {line:,} {text}", fields={"file": f"line {line} {text}"})
 
 
 class KeyReused(SheafError):
@@ -268,6 +281,14 @@ class RateLimited(SheafError):
     status = 429
     code = "rate_limited"
     title = "Too Many Requests"
+
+
+class TooManyJobs(SheafError):
+    """The tenant has as many unfinished jobs as it may have."""
+
+    status = 429
+    code = "too_many_jobs"
+    title = "Too many jobs"
 
 
 class Unavailable(SheafError):

@@ -1,10 +1,11 @@
 """The OpenAPI 3.1 document of the whole API, made from its entities and routes."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sheaf.base.bounds import PAGE_DEFAULT, PAGE_LIMIT
+from sheaf.base.bounds import JOB_WAIT_SECONDS, PAGE_DEFAULT, PAGE_LIMIT
 from sheaf.describe.operations import OPERATIONS, Operation
 from sheaf.describe.schemas import SHARED, Schema, either, example_of, of_entity, ref
 from sheaf.entity.filters import OPERATORS
@@ -40,6 +41,11 @@ _PARAMETERS: Mapping[str, tuple[Schema, str]] = {
     "trash": ({"type": "boolean"}, "List deleted rows instead"),
     "aggregate": (_TEXT, "`count,sum(field),avg(field),min(field),max(field)` instead of rows"),
     "groupBy": (_TEXT, "Fields to group the sums by"),
+    "wait": ({"type": "integer", "minimum": 0, "maximum": JOB_WAIT_SECONDS}, "Seconds to wait for the end of the job"),
+    "status": (_TEXT, "Of jobs: `running`, or several as `failed,cancelled`"),
+    "type": (_TEXT, "Of jobs: `import`, or several as `bulk,import`"),
+    "entity": (_TEXT, "Of jobs: the path of their entity"),
+    "id": (_TEXT, "The one job; a list without"),
     "filter": (_TEXT, 'JSON: `{"or": [{"status": "todo"}, {"title": {"startswith": "A"}}]}`'),
 }
 _HEADERS: Mapping[str, tuple[Schema, str]] = {
@@ -49,7 +55,10 @@ _HEADERS: Mapping[str, tuple[Schema, str]] = {
     ),
     "If-Match": (_TEXT, "The version that ETag gave, in quotes"),
     "If-None-Match": (_TEXT, "The version that is known already; 304 while it stands"),
-    "Prefer": (_TEXT, "`return=minimal`, `dry-run`, `merge=disjoint`, `handling=strict|lenient`, `profile=canonical`"),
+    "Prefer": (
+        _TEXT,
+        "`return=minimal`, `dry-run`, `merge=disjoint`, `handling=strict|lenient`, `profile=canonical`, `respond-multistatus`",
+    ),
     "X-Tenant-Id": (_TEXT, "Must be the credential's tenant"),
     "X-Request-Id": (_TEXT, "Echoed, and in every line of the log"),
 }
@@ -151,8 +160,13 @@ def _operation(place: Place, operation: Operation) -> Document:
     if operation.body is not None:
         content: Document = {"schema": fill(operation.body)}
         content["example"] = operation.example or _example(place, operation)
-        kinds = ["application/json", *(["application/merge-patch+json"] if route.method == "PATCH" else [])]
-        made["requestBody"] = {"required": True, "content": dict.fromkeys(kinds, content)}
+        merges = route.method == "PATCH" and not route.rule.endswith("/bulk")
+        kinds = ["application/json", *(["application/merge-patch+json"] if merges else [])]
+        files = {
+            kind: {"schema": {"type": "string", "contentMediaType": kind}, "example": _file_example(kind, place)}
+            for kind in operation.files
+        }
+        made["requestBody"] = {"required": True, "content": {**dict.fromkeys(kinds, content), **files}}
     if route.permission:
         made["x-permission"] = route.permission.replace("<entity>", entity.path if entity else "")
         if route.cost > 1:
@@ -229,7 +243,14 @@ def _filters(entity: EntityType, rename: Callable[[str], str]) -> list[Document]
 
 
 def _answer(schema: Schema | None, status: int) -> Document:
-    texts = {200: "Done", 201: "Made", 202: "Accepted", 204: "Done, as `Prefer: return=minimal` asks", 304: "Still that version"}
+    texts = {
+        200: "Done",
+        201: "Made",
+        202: "Accepted",
+        207: "Done for some, as `Prefer: respond-multistatus` asks",
+        204: "Done, as `Prefer: return=minimal` asks",
+        304: "Still that version",
+    }
     if schema is None:
         return {"description": texts[status]}
     kind = schema.get("contentMediaType", "application/json")
@@ -244,12 +265,23 @@ def _example(place: Place, operation: Operation) -> Any:
         return example_of(operation.body or {})
     name = place.entity.model.__name__
     row = example_of(place.schemas[f"{name}Create"])
+    if place.route.method == "POST" and (place.rule.endswith("/bulk") or "/import/" in place.rule):
+        return [row]
     if "$ref" not in (operation.body or {}):
-        return [row] if place.rule.endswith("/bulk") or "/import/" in place.rule else example_of(operation.body or {})
+        return example_of(operation.body or {})
     if place.route.method == "POST":
         return row
     changed = place.schemas[f"{name}Replace"]["properties"]
     return {field: value for field, value in row.items() if field in changed}
+
+
+def _file_example(kind: str, place: Place) -> str:
+    """A file of one row that the route takes."""
+    name = place.entity.model.__name__ if place.entity else "Video"
+    row = example_of(place.schemas[f"{name}Create"])
+    if kind == "text/csv":
+        return f"{','.join(row)}\r\n{','.join(map(str, row.values()))}\r\n"
+    return f"{json.dumps(row)}\n" if "json" in kind else "(the bytes of a workbook)"
 
 
 def _error_name(operation: Operation, status: int, version: int) -> str:

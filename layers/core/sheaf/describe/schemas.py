@@ -171,24 +171,33 @@ PAGE = record(
     },
     optional=("page", "total", "expand"),
 )
+_COUNTED = ("total", "created", "updated", "deleted", "skipped", "failed", "unprocessed")
 JOB = record(
     {
         "id": ID,
-        "type": {"enum": ["bulk", "export", "users", "reset"]},
+        "type": {"enum": ["bulk", "import", "revert", "export", "analytics", "package", "audience", "users", "reset"]},
         "entity": {"type": "string"},
-        "status": {"enum": ["queued", "running", "finalising", "succeeded", "failed"]},
-        "counts": record(dict.fromkeys(("total", "created", "updated", "deleted", "skipped", "failed"), COUNT)),
+        "status": {"enum": ["queued", "running", "finalising", "succeeded", "failed", "cancelling", "cancelled"]},
+        "counts": record(dict.fromkeys(_COUNTED, COUNT), optional=("unprocessed",)),
         "ratePerSecond": {"type": "number"},
         "etaSeconds": {"type": "integer"},
         "result": nullable(record({"url": ID, "expiresAt": MOMENT, "rows": COUNT, "bytes": COUNT, "sha256": ID})),
         "errorsUrl": {"type": "string"},
+        "unprocessedUrl": {"type": "string"},
+        "manifestUrl": {"type": "string"},
+        "errorGroups": array(record({"field": ID, "error": ID, "code": ID, "count": COUNT, "rows": ID})),
+        "dryRun": {"const": True},
+        "revertOf": ID,
+        "retryOf": ID,
+        "upload": ref("Upload"),
         "createdAt": MOMENT,
         "startedAt": MOMENT,
         "finishedAt": MOMENT,
         "error": {"type": "string"},
     },
-    optional=("ratePerSecond", "etaSeconds", "errorsUrl", "startedAt", "finishedAt", "error"),
-)
+    optional=("ratePerSecond", "etaSeconds", "errorsUrl", "unprocessedUrl", "manifestUrl", "errorGroups", "dryRun", "revertOf",
+              "retryOf", "upload", "startedAt", "finishedAt", "error"),
+)  # fmt: skip
 CHANGE = record(
     {
         "version": {"type": "integer"},
@@ -200,30 +209,55 @@ CHANGE = record(
         "changes": {"type": "object", "additionalProperties": record({"from": {}, "to": {}})},
     },
 )
-BULK = {
+_VERB: Schema = {"enum": ["create", "update", "upsert", "delete"]}
+_FLAGS = ("skipInvalid", "returnFailures", "atomic", "dryRun")
+_OPTIONS = record({**{name: {"type": "boolean"} for name in _FLAGS}, "key": ID}, optional=(*_FLAGS, "key"))
+_UPDATED = {"type": "object", "properties": {"id": ID, "version": {"type": "integer"}}, "required": ["id"]}
+BULK_CREATE: Schema = {
     "anyOf": [
         array({"type": "object"}, minItems=1),
         record(
-            {
-                "items": array({"type": "object"}, minItems=1),
-                "options": record(
-                    {"skipInvalid": {"type": "boolean"}, "returnFailures": {"type": "boolean"}},
-                    optional=("skipInvalid", "returnFailures"),
-                ),
-            },
+            {"items": array({"type": "object"}, minItems=1), "operation": _VERB, "options": _OPTIONS},
+            optional=("operation", "options"),
+        ),
+    ]
+}
+BULK_UPDATE: Schema = {
+    "anyOf": [
+        array(_UPDATED, minItems=1),
+        record({"updates": array(_UPDATED, minItems=1), "options": _OPTIONS}, optional=("options",)),
+        record(
+            {"ids": array(ID, minItems=1), "data": {"type": "object", "minProperties": 1}, "options": _OPTIONS},
             optional=("options",),
         ),
+    ]
+}
+BULK_DELETE: Schema = {
+    "anyOf": [
+        array(_UPDATED, minItems=1),
+        record({"ids": array(ID, minItems=1), "options": _OPTIONS}, optional=("options",)),
+    ]
+}
+BULK: Schema = {
+    "anyOf": [
+        *BULK_CREATE["anyOf"],
+        *BULK_UPDATE["anyOf"][1:],
+        record({"ids": array(ID, minItems=1), "operation": {"const": "delete"}, "options": _OPTIONS}, optional=("options",)),
     ]
 }
 BULK_RESULT = record(
     {
         "created": COUNT,
+        "updated": COUNT,
+        "deleted": COUNT,
+        "skipped": COUNT,
+        "dryRun": {"const": True},
         "failed": COUNT,
         "items": array({"type": "object"}),
         "results": array({"type": "object"}),
         "failures": array({"type": "object"}),
     },
-    optional=("failures",),
+    optional=("created", "updated", "deleted", "skipped", "dryRun", "failures"),
 )
 UPLOAD = record(
     {
@@ -234,6 +268,7 @@ UPLOAD = record(
         "sha256": nullable(ID),
         "status": {"enum": ["pending", "ready", "rejected"]},
         "reason": nullable(ID),
+        "job": nullable(ID),
         "createdAt": MOMENT,
         "updatedAt": MOMENT,
         "version": COUNT,
@@ -332,6 +367,35 @@ INVITATION = record(
 PERSON = record(
     {"id": ID, "name": ID, "email": ID, "role": ID, "avatar": nullable(ID), "emailVerified": {"type": "boolean"}},
 )
+_BATCH: dict[str, Schema] = {"upload_id": ID, "upload_name": ID, "created_at": MOMENT, "rows_received": COUNT}
+_PLACE = {"meta": ref("Page")}
+_RECORDS = array({"type": "object"})
+BATCH = record({**_BATCH, "status": {"enum": ["receiving", "uploaded", "failed"]}})
+BATCH_RECORDS = record(
+    {
+        **_BATCH,
+        "upload_status": ID,
+        "upload": record({"status": ID}),
+        "records": _RECORDS,
+        "fields": array(ID),
+        "reason": ID,
+        **_PLACE,
+    },
+    optional=("reason",),
+)
+SEGMENT = record(
+    {
+        "segment_id": ID,
+        "segment_name": ID,
+        "upload_id": ID,
+        "fields": array(ID),
+        "rows": COUNT,
+        "created_at": MOMENT,
+        "records": _RECORDS,
+        **_PLACE,
+    },
+    optional=("records", "meta"),
+)
 SHARED: dict[str, Schema] = {
     "Error": ERROR,
     "Problem": PROBLEM,
@@ -339,6 +403,16 @@ SHARED: dict[str, Schema] = {
     "Job": JOB,
     "Change": CHANGE,
     "Bulk": BULK,
+    "BulkUpdate": BULK_UPDATE,
+    "BulkDelete": BULK_DELETE,
+    "Batch": BATCH,
+    "BatchRecords": BATCH_RECORDS,
+    "Segment": SEGMENT,
+    "AudienceError": record(
+        {"status": {"const": "error"}, "message": ID, "code": ID, "errors": {"type": "object"}, "requestId": ID},
+        optional=("errors",),
+        more=True,
+    ),
     "BulkResult": BULK_RESULT,
     "Upload": UPLOAD,
     "Webhook": WEBHOOK,

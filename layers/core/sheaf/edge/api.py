@@ -46,7 +46,7 @@ class Api:
         """Register a route for callers who hold `permission` (access/roles.py); a request takes `cost` from their window.
 
         `per_window` bounds the requests of one caller on this route. `writes`: "row" or "rows" of the path's entity; one
-        that is only read refuses them, and a "row" can be tried dry. `remember`: the answer is kept under an Idempotency-Key,
+        that is only read refuses them, and they can be tried dry. `remember`: the answer is kept under an Idempotency-Key,
         for work that knows nothing of keys. Raises ValueError for a permission that nobody can hold.
         """
         if not roles.known(permission):
@@ -132,7 +132,7 @@ class Api:
                 raise request.broken
             parameters = rule.parameters(request.route_path)
             route.door(request, parameters)
-            if request.prefer.dry_run and request.method not in ("GET", "HEAD") and route.writes != "row":
+            if request.prefer.dry_run and request.method not in ("GET", "HEAD") and not route.writes:
                 raise BadRequest("Prefer: dry-run is not possible here", fields={"Prefer": "dry-run is not possible here"})
             reply = route.endpoint(request, **parameters)
             sent = {**shared, **request.left, **_followed(request), **reply.headers}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """`return=minimal`, `handling=strict|lenient`, `dry-run`, `merge=disjoint`, `profile=canonical`."""
+    """`return=minimal`, `handling=strict|lenient`, `dry-run`, `merge=disjoint`, `profile=canonical`, `respond-multistatus`."""
 
     minimal: bool = False
     strict: bool = False
@@ -13,6 +13,7 @@ class Preferences:
     dry_run: bool = False
     merge: bool = False
     canonical: bool = False
+    multistatus: bool = False
 
 
 _KNOWN = {
@@ -22,6 +23,7 @@ _KNOWN = {
     "dry-run": "dry_run",
     "merge=disjoint": "merge",
     "profile=canonical": "canonical",
+    "respond-multistatus": "multistatus",
 }
 
 

@@ -72,6 +72,15 @@ class Request:
         kind = self.headers.get("content-type", "application/json")
         return body.read(self.body, kind, self.headers.get("content-encoding", ""), limit)
 
+    @property
+    def media_type(self) -> str:
+        """The body's media type, `application/json` where none is said."""
+        return body.media_type(self.headers.get("content-type", "application/json"))
+
+    def bytes(self, limit: int) -> bytes:
+        """The body as it is, unpacked where it comes as gzip; raises TooLarge, UnsupportedMediaType."""
+        return body.whole(self.body, self.media_type, self.headers.get("content-encoding", ""), limit)
+
     def once(self, caller: Caller | None = None) -> Once | None:
         """The request's Idempotency-Key, where it has one; raises BadRequest for one that cannot be.
 

@@ -28,7 +28,7 @@ class Route:
     cost: int = 1  # what a request takes from the caller's window
     profile: Profile | None = None
     everyone: bool = False  # whether pages of any origin may call
-    writes: Writes = ""  # "row": one row of the path's entity, so a dry run is possible; "rows": many of them
+    writes: Writes = ""  # "row": one row of the path's entity; "rows": many of them; both can be tried dry
 
 
 @dataclass(slots=True)

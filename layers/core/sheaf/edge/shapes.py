@@ -57,10 +57,22 @@ class Admin:
         return error.status, {"error": error.title, "message": error.message, **error.extra, **limited(error)}
 
 
+class Audience:
+    """`{status: "error", message}` as the batch uploads have it: 400 for whatever is wrong in a body."""
+
+    def failure(self, error: SheafError, request: Request) -> Body:
+        """As Profile."""
+        status = 400 if isinstance(error, ValidationFailed) else error.status
+        fields = {"errors": error.fields} if error.fields else {}
+        return status, {"status": "error", "message": error.message, "code": error.code, **fields, **error.extra,
+                        "requestId": request.id}  # fmt: skip
+
+
 HELLO = Hello()
 CONTACT = Contact()
 AUTH = Auth()
 ADMIN = Admin()
+AUDIENCE = Audience()
 
 
 def plain(request: Request) -> bool:

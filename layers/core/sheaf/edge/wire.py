@@ -15,6 +15,7 @@ from sheaf.records import relations
 from sheaf.records.rows import Row
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
+_LISTS = ("items", "updates", "ids")  # members of a bulk request that hold rows
 _NAMED = ("sort", "fields", "aggregate", "groupBy")  # parameters that name fields
 
 
@@ -40,9 +41,15 @@ class Wire:
         """The items of a bulk request, under their declared names."""
         if isinstance(value, list):
             return [self._declared(each) for each in value]
-        if isinstance(value, dict) and isinstance(value.get("items"), list):
-            return {**value, "items": [self._declared(each) for each in value["items"]]}
-        return value
+        if not isinstance(value, dict):
+            return value
+        lists = {name: [self._declared(each) for each in value[name]] for name in _LISTS if isinstance(value.get(name), list)}
+        data = {"data": self._declared(value["data"])} if "data" in value else {}
+        return {**value, **lists, **data}
+
+    def field(self, name: str) -> str:
+        """The declared name of a field."""
+        return self._in.get(name, name)
 
     def export(self, value: Any) -> Any:
         """An export request, its filter and fields under declared names."""
@@ -53,6 +60,8 @@ class Wire:
             named["fields"] = [self._in.get(each, each) if isinstance(each, str) else each for each in value["fields"]]
         if "filter" in value:
             named["filter"] = self._condition(value["filter"])
+        if isinstance(value.get("sort"), str):
+            named["sort"] = _NAME.sub(lambda match: self._in.get(match[0], match[0]), value["sort"])
         return named
 
     def query(self) -> dict[str, str]:

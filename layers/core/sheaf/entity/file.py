@@ -17,3 +17,4 @@ class File(Entity, prefix="fil", writable=False):
     status: Literal["pending", "ready", "rejected"] = field("pending", index=True)
     reason: str | None = None
     object_version: str | None = None
+    job: str | None = None  # that waits for the file

@@ -86,7 +86,7 @@ def parse(entity: EntityType, query: Mapping[str, str], *, lenient: bool = False
     page = take("page", _page, None)
     found = Query(
         entity, rest, to_json(dict(sorted(kept.items()))).decode(),
-        sort=take("sort", _sort, NEWEST_FIRST), search=take("search", _search, ()), trash=take("trash", _flag, False),
+        sort=take("sort", order_of, NEWEST_FIRST), search=take("search", terms_of, ()), trash=take("trash", _flag, False),
         limit=take("limit", read_limit, PAGE_DEFAULT), page=page, cursor=query.get("cursor"),
         total=take("total", _flag, False) or page is not None, fields=take("fields", _fields, ()),
         expand=take("expand", _expand, ()), aggregates=take("aggregate", _aggregates, ()), group_by=take("groupBy", _groups, ()),
@@ -190,7 +190,8 @@ def _flag(_: EntityType, text: str) -> bool:
     return text == "true"
 
 
-def _sort(entity: EntityType, text: str) -> tuple[Sort, ...]:
+def order_of(entity: EntityType, text: str) -> tuple[Sort, ...]:
+    """The order that `sort=-title,id` asks for; raises ValueError."""
     found: dict[str, bool] = {}
     for part in text.split(","):
         name = part.removeprefix("-").strip()
@@ -206,7 +207,8 @@ def _sort(entity: EntityType, text: str) -> tuple[Sort, ...]:
     return tuple((name, found[name]) for name in names[:ends])
 
 
-def _search(entity: EntityType, text: str) -> tuple[str, ...]:
+def terms_of(entity: EntityType, text: str) -> tuple[str, ...]:
+    """The words that `search=` asks for; raises ValueError."""
     if not entity.searched:
         raise ValueError(f"{entity.path} has no searchable field; add search=True to one")
     return words.terms(text)

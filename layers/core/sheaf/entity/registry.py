@@ -22,9 +22,9 @@ if TYPE_CHECKING:  # pydantic comes with the first request that touches an entit
 
 INDEXES = ("ix1", "ix2", "ix3")  # the sparse KEYS_ONLY indexes of the table Records by a value
 ORDERS = ("or1", "or2")  # and by order
-RESERVED = frozenset({"admin", "api", "auth", "bulk", "batch", "contact", "docs", "errors", "events", "export", "health", "hello",
-                      "import", "jobs", "me", "members", "sessions", "tenant", "tenants", "tickets", "uploads",
-                      "webhooks"})  # fmt: skip
+RESERVED = frozenset({"admin", "api", "audience", "auth", "batch", "bulk", "contact", "docs", "errors", "events", "export",
+                      "gdpr", "health", "hello", "import", "jobs", "me", "members", "sessions", "tenant", "tenants",
+                      "tickets", "uploads", "webhooks"})  # fmt: skip
 
 _PATH = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
@@ -197,6 +197,11 @@ class EntityType:
 
 _known: dict[str, EntityType] = {}
 _own: dict[str, EntityType] = {}
+_OWN = {  # module, class and word of each
+    "uploads": ("sheaf.entity.file", "File", "file"),
+    "audience_uploads": ("sheaf.entity.audience", "AudienceUpload", "audience_upload"),
+    "audience_segments": ("sheaf.entity.audience", "AudienceSegment", "audience_segment"),
+}
 
 
 def find(path: str) -> EntityType:
@@ -210,8 +215,8 @@ def find(path: str) -> EntityType:
 
 def known(path: str) -> EntityType | None:
     """The entity of a stored row, our own included; None where the declaration is gone."""
-    if path == "uploads":
-        return files()
+    if path in _OWN:
+        return own(path)
     try:
         return find(path)
     except NotFound:
@@ -219,12 +224,16 @@ def known(path: str) -> EntityType | None:
 
 
 def files() -> EntityType:
-    """The entity of uploaded files, which is our own and has routes of its own."""
-    if "uploads" not in _own:
-        from sheaf.entity.file import File  # as every entity: declaring one takes pydantic's types
+    """The entity of uploaded files."""
+    return own("uploads")
 
-        _own["uploads"] = EntityType("uploads", "file", File)
-    return _own["uploads"]
+
+def own(path: str) -> EntityType:
+    """One of the entities that are our own and have routes of their own."""
+    if path not in _own:
+        module, name, word = _OWN[path]  # as every entity: declaring one takes pydantic's types
+        _own[path] = EntityType(path, word, getattr(import_module(module), name))
+    return _own[path]
 
 
 def paths() -> list[str]:

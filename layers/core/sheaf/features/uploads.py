@@ -15,7 +15,7 @@ from sheaf.formats import magic
 from sheaf.records import read, write
 from sheaf.records.once import Once
 from sheaf.records.options import Options
-from sheaf.records.rows import Row
+from sheaf.records.rows import Row, Stamp
 from sheaf.store import blobs, keys
 
 _HEAD_BYTES = 4_096
@@ -23,7 +23,16 @@ _HEAD_BYTES = 4_096
 
 def create(caller: Caller, body: object, once: Once | None = None) -> dict[str, Any]:
     """Announce `{"filename", "size", "type", "sha256"?}`; the row and the form to send the file with."""
-    row = write.create(caller, files(), _announced(body), Options(once=once))
+    return _with_form(caller, write.create(caller, files(), announced(body), Options(once=once)))
+
+
+def expect(caller: Caller, fields: dict[str, Any], file_id: str, job_id: str) -> dict[str, Any]:
+    """The same for a file that a job waits for: `fields` as `announced` returns them, under an id that the job has fixed."""
+    made = Stamp(job_id, 0)
+    return _with_form(caller, write.create(caller, files(), {**fields, "job": job_id}, row_id=file_id, stamp=made))
+
+
+def _with_form(caller: Caller, row: Row) -> dict[str, Any]:
     document = row.document
     expires = iso(now_ms() + UPLOAD_LINK_SECONDS * 1000)
     bucket, key = config().uploads_bucket, keys.upload_object(caller, row.id)
@@ -72,15 +81,16 @@ def settle(caller: Caller, file_id: str) -> Row | None:
         return settled
 
 
-def _announced(body: object) -> dict[str, Any]:
-    announced = object_of(body, "filename", "size", "type", "sha256", error="This file cannot be uploaded")
-    kind, size = announced.get("type"), announced.get("size")
+def announced(body: object) -> dict[str, Any]:
+    """What a file says of itself before it is sent; raises ValidationFailed, TooLarge."""
+    said = object_of(body, "filename", "size", "type", "sha256", error="This file cannot be uploaded")
+    kind, size = said.get("type"), said.get("size")
     if isinstance(kind, str) and kind not in magic.TYPES:
         wrong = {"type": f"must be one of {', '.join(sorted(magic.TYPES))}"}
         raise ValidationFailed("This file cannot be uploaded", fields=wrong)
     if isinstance(size, int) and size > UPLOAD_BYTES:
         raise TooLarge(f"The file is {size:,} bytes; {UPLOAD_BYTES:,} is the most", fields={"size": f"at most {UPLOAD_BYTES}"})
-    return announced
+    return said
 
 
 def _objection(bucket: str, key: str, document: dict[str, Any], found: dict[str, Any]) -> str | None:

@@ -1,7 +1,10 @@
-"""The job machine: queued → running → finalising → succeeded | failed, by conditional writes.
+"""The job machine, by conditional writes:
 
-A job is accepted by one put. The stream of Control starts it, so an accepted job cannot be forgotten between two calls.
-Its chunks carry the results; the counts are added up from them and so are true at any moment.
+    queued → running → finalising → succeeded | failed
+       └────────┴─→ cancelling → cancelled
+
+A job is accepted by one transaction. The stream of Control starts it, so an accepted job cannot be forgotten between two
+calls. Its chunks carry the results; the counts are added up from them and so are true at any moment.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,16 +12,20 @@ from typing import Any, Literal
 
 from sheaf.access.caller import Caller
 from sheaf.base import ids
-from sheaf.base.clock import iso, now_ms
+from sheaf.base.bounds import JOB_DAYS, JOBS_PER_TENANT
+from sheaf.base.clock import iso, now, now_ms
 from sheaf.base.config import config
-from sheaf.base.errors import NotFound
+from sheaf.base.errors import NotFound, TooManyJobs
+from sheaf.jobs import slots
 from sheaf.records.once import Once, put_once
 from sheaf.store import keys, queues, table
 from sheaf.store.table import ConditionFailed, Item, Write
 
-Kind = Literal["bulk", "export", "users", "reset"]
-Status = Literal["queued", "running", "finalising", "succeeded", "failed"]
+Kind = Literal["bulk", "import", "revert", "export", "analytics", "package", "audience", "users", "reset"]
+Status = Literal["queued", "running", "finalising", "succeeded", "failed", "cancelling", "cancelled"]
+ENDED: tuple[Status, ...] = ("succeeded", "failed", "cancelled")
 OUTCOMES = ("created", "updated", "deleted", "skipped", "failed")
+SETTLE = -1  # the number of no chunk: a message that asks to end a job which is to be stopped
 
 
 def accept(caller: Caller, kind: Kind, *, job_id: str, entity: str, chunks: int, total: int, plan: Item,
@@ -26,6 +33,7 @@ def accept(caller: Caller, kind: Kind, *, job_id: str, entity: str, chunks: int,
     """Put the job down as queued; from now on it will run. `plan` is what its worker needs to know.
 
     With `once`, the request's Idempotency-Key, a job that another request has made under it is returned instead.
+    Raises TooManyJobs.
     """
     item: Item = {
         "kind": kind,
@@ -34,18 +42,23 @@ def accept(caller: Caller, kind: Kind, *, job_id: str, entity: str, chunks: int,
         "chunks": chunks,
         "total": total,
         "a": caller.principal,
+        "ro": caller.role,
         "q": caller.request_id,
         "at": iso(now_ms()),
+        "ttl": now() + JOB_DAYS * 86_400,
         **plan,
     }
     key = keys.job(caller, job_id)
     put = Write(config().control_table, "put", key, item=item, condition="attribute_not_exists(#pk)")
     try:
-        # Without a key the id is new: a row that is there is this one, its answer lost.
-        if first := put_once([put], once, job=job_id):
+        if first := put_once([put, slots.joining(caller, job_id)], once, job=job_id):
             return find(caller, first["job"])
-    except ConditionFailed:
-        pass
+    except ConditionFailed as failure:
+        if failure.position:
+            message = f"There are {JOBS_PER_TENANT} unfinished jobs already; wait for some of them to end, or cancel them"
+            raise TooManyJobs(message, headers={"Retry-After": "60"}) from None
+        # Without a key the id is new, or derived: a row that is there is this one.
+        return find(caller, job_id)
     return {"pk": key.pk, "sk": key.sk, **item}
 
 
@@ -57,7 +70,7 @@ def new_id() -> str:
 def find(caller: Caller, job_id: str) -> Item:
     """The job's row; raises NotFound."""
     item = table.get(config().control_table, keys.job(caller, job_id)) if ids.is_id(job_id, "job") else None
-    if item is None:
+    if item is None or item.get("ttl", now()) < now():
         raise NotFound(f"There is no job {job_id[:80]!r}")
     return item
 
@@ -77,24 +90,31 @@ def move(caller: Caller, job_id: str, before: tuple[Status, ...], after: Status,
 
 def results(caller: Caller, job_id: str) -> Iterator[Item]:
     """The chunks of a job that have begun, in order."""
-    return table.query(config().control_table, keys.chunk(caller, job_id, 0).pk)
+    return table.query(config().control_table, keys.chunk(caller, job_id, 0).pk, page=1_000)
+
+
+def chunk(caller: Caller, job_id: str, number: int) -> Item | None:
+    """One chunk of a job, None where it has not begun."""
+    return table.get(config().control_table, keys.chunk(caller, job_id, number))
 
 
 def counts(job: Item, chunks: Iterator[Item]) -> dict[str, int]:
     """What has become of the rows so far."""
     added = dict.fromkeys(OUTCOMES, 0)
     read = 0
-    for chunk in chunks:
-        read += chunk.get("rows", 0)
+    for each in chunks:
+        read += each.get("rows", 0)
         for outcome in OUTCOMES:
-            added[outcome] += chunk.get(outcome, 0)
-    # An export learns its total on the way: the rows it has read so far.
+            added[outcome] += each.get(outcome, 0)
+    # An export, and an import, learn their total on the way: the rows that they have read so far.
     return {"total": max(job["total"], read), **added}
 
 
 def call_for(caller: Caller, job_id: str, numbers: range) -> None:
     """Ask for these chunks to be worked on."""
-    queues.send(config().jobs_queue_url, [message(caller, job_id, number) for number in numbers])
+    found = [message(caller, job_id, number) for number in numbers]
+    # Fair queues: a message group is a tenant, and none of them has to wait for the messages of another.
+    queues.send(config().jobs_queue_url, found, group=caller.tenant)
 
 
 def message(caller: Caller, job_id: str, number: int) -> Mapping[str, Any]:

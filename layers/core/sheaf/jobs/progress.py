@@ -1,30 +1,101 @@
-"""A job as its owner sees it."""
+"""A job as its owner sees it: its counts, its pace, its files, and what went wrong in groups."""
 
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from pydantic_core import from_json
+
 from sheaf.access.caller import Caller
-from sheaf.base.bounds import LINK_SECONDS
-from sheaf.base.clock import iso, now_ms
+from sheaf.base.bounds import JOB_WAIT_SECONDS, LINK_SECONDS
+from sheaf.base.clock import iso, now, now_ms
 from sheaf.base.config import config
-from sheaf.base.errors import NotFound
+from sheaf.base.errors import Conflict, InvalidCursor, InvalidParameter, NotFound
+from sheaf.base.ids import is_id
 from sheaf.jobs import machine
-from sheaf.store import blobs, keys
+from sheaf.store import blobs, keys, table
 from sheaf.store.table import Item
 
+_POLL_SECONDS = 0.5
+_FILTERS = {"type": "kind", "entity": "entity", "status": "st"}
+_LINKS = {"errors": "errorsUrl", "unprocessed": "unprocessedUrl", "manifest": "manifestUrl"}
 
-def show(caller: Caller, job_id: str) -> dict[str, Any]:
-    """The job with its counts and links; raises NotFound, also for another user's job unless the caller is an admin."""
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A page of jobs, newest first, and the cursor of the next one."""
+
+    jobs: list[dict[str, Any]]
+    next_cursor: str | None
+
+
+def show(caller: Caller, job_id: str, wait: int = 0) -> dict[str, Any]:
+    """The job with its counts and links, once it has ended or `wait` seconds are over.
+
+    Raises NotFound, also for another user's job unless the caller is an admin.
+    """
+    job = owned(caller, job_id)
+    deadline = time.monotonic() + min(wait, JOB_WAIT_SECONDS)
+    while job["st"] not in machine.ENDED and time.monotonic() < deadline:
+        time.sleep(min(_POLL_SECONDS, max(0.0, deadline - time.monotonic())))
+        job = owned(caller, job_id)
+    return view(caller, job)
+
+
+def owned(caller: Caller, job_id: str) -> Item:
+    """The row of a job of the caller's, or of anybody's where the caller is an admin; raises NotFound."""
     job = machine.find(caller, job_id)
     if job["a"] != caller.principal and caller.role != "admin":
         raise NotFound(f"There is no job {job_id[:80]!r}")
+    return job
+
+
+def listing(caller: Caller, asked: Mapping[str, str], limit: int, cursor: str | None, *, kinds: tuple[str, ...] = ()) -> Listed:
+    """A page of the caller's jobs (an admin's: of all), those of some `kinds` where these are named.
+
+    `asked` may hold type, entity and status; raises InvalidParameter, InvalidCursor.
+    """
+    if unknown := [name for name in asked if name not in _FILTERS]:
+        raise InvalidParameter.naming({unknown[0][:80]: f"is not a parameter of this list; {', '.join(_FILTERS)} are"})
+    if cursor and not is_id(cursor, "job"):
+        raise InvalidCursor("The cursor is damaged; start again without it")
+    found: list[Item] = []
+    pk = keys.job(caller, "").pk
+    for job in table.query(config().control_table, pk, after=cursor or "", newest_first=True, page=100):
+        mine = job["a"] == caller.principal or caller.role == "admin"
+        wanted = all(job[_FILTERS[name]] in text.split(",") for name, text in asked.items())
+        if mine and wanted and (not kinds or job["kind"] in kinds) and job.get("ttl", now()) >= now():
+            found.append(job)
+        if len(found) > limit:
+            break
+    return Listed([view(caller, job) for job in found[:limit]], found[limit - 1]["sk"] if len(found) > limit else None)
+
+
+def cancel(caller: Caller, job_id: str) -> dict[str, Any]:
+    """Stop a job: the chunks that have begun are done to their end, the rest is left; raises NotFound, Conflict."""
+    owned(caller, job_id)
+    stopped = machine.move(caller, job_id, ("queued", "running"), "cancelling")
+    job = machine.find(caller, job_id)
+    if not stopped and job["st"] not in ("cancelling", "cancelled"):
+        raise Conflict(f"The job is {job['st']} and cannot be cancelled any more")
     return view(caller, job)
 
 
 def view(caller: Caller, job: Item) -> dict[str, Any]:
     """The job's row as it is answered."""
-    counts = machine.counts(job, machine.results(caller, job["sk"]))
+    shown = told(caller, job)
+    links = {_LINKS[name]: _link(caller, job["sk"], file) for name, file in from_json(job.get("files", "{}")).items()}
+    return {**shown, "result": _result(caller, job), **links}
+
+
+def told(caller: Caller, job: Item) -> dict[str, Any]:
+    """The same for an event: without links, which would be over before somebody reads it."""
+    counts = counted(caller, job)
     done = sum(counts[outcome] for outcome in machine.OUTCOMES)
+    if job["st"] in ("failed", "cancelled") and job["kind"] not in ("export", "analytics", "package"):
+        counts["unprocessed"] = max(0, counts["total"] - done)
     shown: dict[str, Any] = {
         "id": job["sk"],
         "type": job["kind"],
@@ -32,13 +103,25 @@ def view(caller: Caller, job: Item) -> dict[str, Any]:
         "status": job["st"],
         "counts": counts,
         **_pace(job, done, counts["total"]),
-        "result": _result(caller, job),
         "createdAt": job["at"],
     }
-    optional = {"startedAt": job.get("begun"), "finishedAt": job.get("ended"), "error": job.get("error")}
-    if job["st"] == "succeeded" and counts["failed"] and job["kind"] == "bulk":  # others tell it in their result
-        optional["errorsUrl"] = _link(caller, job["sk"], "errors.ndjson")
+    optional = {"startedAt": job.get("begun"), "finishedAt": job.get("ended"), "error": job.get("error"),
+                "dryRun": True if job.get("dry") else None, "revertOf": job.get("revert"), "retryOf": job.get("retry"),
+                "errorGroups": from_json(job["groups"]) if "groups" in job else None}  # fmt: skip
     return shown | {name: value for name, value in optional.items() if value is not None}
+
+
+def ended_ms(job: Item) -> int:
+    """The millisecond at which a job has ended."""
+    return _ms(job["ended"])
+
+
+def counted(caller: Caller, job: Item) -> dict[str, int]:
+    """What has become of the job's rows so far."""
+    if "n" in job:
+        kept: dict[str, int] = from_json(job["n"])  # of a job that has ended
+        return kept
+    return machine.counts(job, machine.results(caller, job["sk"]))
 
 
 def _pace(job: Item, done: int, total: int) -> dict[str, Any]:
@@ -52,7 +135,7 @@ def _pace(job: Item, done: int, total: int) -> dict[str, Any]:
 
 
 def _result(caller: Caller, job: Item) -> dict[str, Any] | None:
-    if job["st"] != "succeeded" or "file" not in job:
+    if job["st"] not in machine.ENDED or "sha256" not in job:
         return None
     return {
         "url": _link(caller, job["sk"], job["file"]),

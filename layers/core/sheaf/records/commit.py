@@ -18,11 +18,12 @@ TRIES = 5  # of a write that meets another writer
 
 
 class RowMoved(Exception):
-    """The row is not as it was when it was read; `old` is what was found."""
+    """A row is not as it was when it was read; `old` is what was found, `position` its place among the rows' writes."""
 
     def __init__(self, failure: ConditionFailed) -> None:
         super().__init__("the row has moved")
         self.old = failure.old
+        self.position = failure.position
 
 
 class AlongFailed(Exception):
@@ -63,7 +64,9 @@ def commit(rows: Sequence[Write], marks: Sequence[tuple[str, Write]], options: O
             field, mark = left.pop(failure.position - before_marks)
             if mark.kind == "delete":
                 continue  # the row is older than the rule: it never had this mark, and another row has it now
-            raise NotUnique(f"{field}: is taken by another row", fields={field: "is taken by another row"}) from None
+            taken = NotUnique(f"{field}: is taken by another row", fields={field: "is taken by another row"})
+            taken.key = mark.key
+            raise taken from None
         return
     raise Unavailable("Other writers keep changing this row; try again")
 

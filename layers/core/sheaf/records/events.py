@@ -92,6 +92,12 @@ def from_images(new: Item | None, old: Item | None) -> Event | None:
     )
 
 
+def of_job(scope: Scope, job: Item, at_ms: int, data: str) -> Event:
+    """The event that a job has ended: `job.succeeded`, `job.failed`, `job.cancelled`; `data` is the job as JSON."""
+    return Event(tenant=scope.tenant, path="jobs", id=_event_id(job["sk"], 1, at_ms), type=f"job.{job['st']}", row=job["sk"],
+                 sequence=1, previous=None, at_ms=at_ms, actor=job["a"], request_id=job["q"], data=data, before=None)  # fmt: skip
+
+
 def store(event: Event) -> None:
     """Write the change row; the second time nothing happens."""
     item = {

@@ -12,7 +12,8 @@ class Options:
 
     `versions`: those that If-Match allows, None for any. `merge`: a stale version is fine where the changed fields do not
     overlap. `dry`: find out, write nothing. `once`: the request's Idempotency-Key. `along`: writes elsewhere that the row's
-    write stands or falls with; one whose condition does not hold raises commit.AlongFailed.
+    write stands or falls with; one whose condition does not hold raises commit.AlongFailed. `changed`: where the row says
+    all of it already nothing is written and write.Unchanged raised.
     """
 
     versions: frozenset[int] | None = None
@@ -20,6 +21,7 @@ class Options:
     dry: bool = False
     once: Once | None = None
     along: tuple[Write, ...] = ()
+    changed: bool = False
 
 
 PLAIN = Options()

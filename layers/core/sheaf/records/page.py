@@ -63,6 +63,27 @@ def candidates(caller: Caller, entity: EntityType, condition: Group, after: str,
     return plan(caller, entity, Wanted(condition, NEWEST_FIRST)).rows(after, batch, bounded=False)
 
 
+def walk(caller: Caller, entity: EntityType, wanted: Wanted, after: str, batch: int) -> Iterator[tuple[str, Row | None]] | None:
+    """Every candidate's place and row in the wanted order, from a place on; None where no source yields that order.
+
+    It has no scan budget, as `candidates`.
+    """
+    chosen = plan(caller, entity, wanted)
+    return chosen.rows(after, batch, bounded=False) if chosen.in_order else None
+
+
+def sorted_rows(caller: Caller, entity: EntityType, wanted: Wanted, most: int) -> list[Row]:
+    """The wanted rows, put in order here; raises IndexRequired for more than `most`."""
+    chosen = plan(caller, entity, wanted)
+    found: list[Row] = []
+    for _, row in chosen.rows("", _SCAN_BATCH, bounded=False):
+        if row is not None:
+            found.append(row)
+        if len(found) > most:
+            raise chosen.refusal(f"it has more than {most:,} rows to sort")
+    return sorted(found, key=lambda row: sort_key(entity, wanted.sort, position_of(wanted.sort, row.id, row.document)))
+
+
 def total(chosen: Plan) -> int:
     """How many rows match; raises IndexRequired where that takes too long to find out."""
     found = chosen.source.count() if chosen.exact else sum(1 for _, row in chosen.rows("", _SCAN_BATCH) if row)

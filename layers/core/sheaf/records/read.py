@@ -40,7 +40,8 @@ def holder(caller: Caller, entity: EntityType, name: str, value: object) -> str 
     return str(found["r"]) if found else None
 
 
-def ever_written(caller: Caller, entity: EntityType, row_ids: Sequence[str]) -> set[str]:
-    """Those of the ids that have a row or had one: a job that runs again must not write a row its owner has deleted."""
-    wanted = [make(caller, entity.path, row_id) for row_id in row_ids for make in (keys.record, keys.trash)]
-    return {key.sk for key in table.get_many(config().records_table, wanted)}
+def living_or_dead(caller: Caller, entity: EntityType, row_ids: Sequence[str]) -> dict[str, Item]:
+    """The items of those ids that have a row or had one lately, by id."""
+    wanted = [make(caller, entity.path, row_id) for row_id in dict.fromkeys(row_ids) for make in (keys.trash, keys.record)]
+    found = table.get_many(config().records_table, wanted)
+    return {key.sk: found[key] for key in wanted if key in found}

@@ -42,6 +42,16 @@ class Stamp:
     index: int
 
 
+def is_stamped(item: Item, stamp: Stamp) -> bool:
+    """Whether this item of a job wrote the row, whatever became of it since."""
+    return (item.get("j"), item.get("n")) == (stamp.job, stamp.index)
+
+
+def stamped(item: Item) -> Row:
+    """The row with the version that the job of its stamp made."""
+    return Row(item["sk"], item.get("jv", 1), item["d"])
+
+
 def from_item(item: Item) -> Row:
     """The row that an item holds."""
     return Row(item["sk"], item["v"], item["d"])
@@ -67,8 +77,8 @@ def to_item(
     """The item of a new version, without its key; raises TooLarge.
 
     Short names, since DynamoDB charges for them: d document, h hidden fields, v version, t event word, a actor,
-    q request, u when, pu when the version before was made, j and n the job and index that made the row, ix1–ix3
-    the indexes by value, or1–or2 the indexes by order with their sort keys os1–os2.
+    q request, u when, pu when the version before was made, j, n and jv the last job that wrote the row, its index there
+    and the version it made, ix1–ix3 the indexes by value, or1–or2 the indexes by order with their sort keys os1–os2.
     """
     shown = {name: value for name, value in fields.items() if name not in entity.hidden}
     created = iso(ids.time_of(row_id))  # an id's own time, so that the order of ids is the order of `createdAt`
@@ -90,6 +100,7 @@ def to_item(
         "pu": before.get("u"),
         "j": stamp.job if stamp else before.get("j"),
         "n": stamp.index if stamp else before.get("n"),
+        "jv": version if stamp else before.get("jv"),
         **_indexed(caller, entity, document),
     }
 

@@ -1,6 +1,7 @@
 """The only writer of entity rows. Each function is one atomic write; the stream tells everybody else."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ from sheaf.entity.registry import EntityType
 from sheaf.records import events, read, relations, versions
 from sheaf.records.commit import TRIES, AlongFailed, KeyTaken, RowMoved, commit, marks
 from sheaf.records.options import PLAIN, Options
-from sheaf.records.rows import Row, Stamp, fields_of, from_item, in_trash, to_item
+from sheaf.records.rows import Row, Stamp, fields_of, from_item, in_trash, is_stamped, to_item
 from sheaf.store import keys, table
 from sheaf.store.table import Item, Write
 
@@ -25,6 +26,29 @@ Edit = Callable[[Fields, Change], Fields]
 
 _FRESH = "attribute_not_exists(#pk)"
 _SAME = "#v = :version"
+
+
+class Unchanged(Exception):
+    """The row says all of it already; `row` is the row as it stands."""
+
+    def __init__(self, row: Row) -> None:
+        super().__init__("nothing would change")
+        self.row = row
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A write that is worked out and not done yet. `item` is the row's new one, `marks` those of its unique fields."""
+
+    row: Row
+    item: Item
+    writes: list[Write]
+    marks: list[tuple[str, Write]]
+
+    @property
+    def pointer(self) -> dict[str, str | int]:
+        """What the record of a request keeps of it."""
+        return {"row": self.row.id, "v": self.row.version}
 
 
 def create(caller: Caller, entity: EntityType, body: object, options: Options = PLAIN, *, row_id: str | None = None,
@@ -47,18 +71,25 @@ def checked(caller: Caller, entity: EntityType, body: object) -> Fields:
 def create_checked(caller: Caller, entity: EntityType, fields: Fields, options: Options = PLAIN, *, row_id: str | None = None,
                    stamp: Stamp | None = None) -> Row:  # fmt: skip
     """`create` for fields that `checked` has returned."""
+    planned = plan_create(caller, entity, fields, row_id=row_id, stamp=stamp)
+    try:
+        commit(planned.writes, planned.marks, options, planned.pointer)
+    except RowMoved as moved:
+        if moved.old is None or not (_is_ours(moved.old, planned.item) or (stamp and is_stamped(moved.old, stamp))):
+            raise Unavailable("The row could not be written; try again") from None
+        return from_item(moved.old)
+    return planned.row
+
+
+def plan_create(caller: Caller, entity: EntityType, fields: Fields, *, row_id: str | None = None,
+                stamp: Stamp | None = None) -> Planned:  # fmt: skip
+    """The writes of a new row with fields that `checked` has returned; raises ValidationFailed, TooLarge."""
     relations.check(caller, entity, fields)
     at_ms = now_ms()
     made_id = row_id or ids.new(entity.prefix, at_ms)
     item = to_item(caller, entity, fields, row_id=made_id, version=1, at_ms=at_ms, stamp=stamp)
-    write = Write(config().records_table, "put", keys.record(caller, entity.path, made_id), item=item, condition=_FRESH)
-    try:
-        commit([write], marks(caller, entity, made_id, None, fields), options, {"row": made_id, "v": 1})
-    except RowMoved as moved:
-        if moved.old is None or not (_is_ours(moved.old, item) or _is_stamped(moved.old, stamp)):
-            raise Unavailable("The row could not be written; try again") from None
-        return from_item(moved.old)
-    return Row(made_id, 1, item["d"])
+    put = Write(config().records_table, "put", keys.record(caller, entity.path, made_id), item=item, condition=_FRESH)
+    return Planned(Row(made_id, 1, item["d"]), item, [put], marks(caller, entity, made_id, None, fields))
 
 
 def replace(caller: Caller, entity: EntityType, row_id: str, body: object, options: Options = PLAIN) -> Row:
@@ -72,7 +103,14 @@ def patch(caller: Caller, entity: EntityType, row_id: str, body: object, options
     return _edit(caller, entity, row_id, options, lambda old, change: entity.patched(old, body, change), stamp=stamp)
 
 
-def revert(caller: Caller, entity: EntityType, row_id: str, version: int, options: Options = PLAIN) -> Row:
+def plan_patch(caller: Caller, entity: EntityType, row_id: str, body: object, options: Options = PLAIN, *,
+               stamp: Stamp | None = None) -> Planned:  # fmt: skip
+    """The writes of `patch` for the row as it stands."""
+    return _plan_edit(caller, entity, row_id, options, lambda old, change: entity.patched(old, body, change), stamp=stamp)
+
+
+def revert(caller: Caller, entity: EntityType, row_id: str, version: int, options: Options = PLAIN, *,
+           stamp: Stamp | None = None) -> Row:  # fmt: skip
     """Write the row anew as it was at a version; raises NotFound where that is not known."""
 
     def earlier(old: Fields, change: Change) -> Fields:
@@ -81,39 +119,47 @@ def revert(caller: Caller, entity: EntityType, row_id: str, version: int, option
             raise NotFound(f"Version {version} of {entity.word} {row_id[:80]!r} is not known")
         return entity.reverted(old, then, change)
 
-    return _edit(caller, entity, row_id, options, earlier)
+    return _edit(caller, entity, row_id, options, earlier, stamp=stamp)
 
 
-def delete(caller: Caller, entity: EntityType, row_id: str, options: Options = PLAIN) -> Row:
+def delete(caller: Caller, entity: EntityType, row_id: str, options: Options = PLAIN, *, stamp: Stamp | None = None) -> Row:
     """Move the row to the trash, one version up; it can be restored for TRASH_DAYS."""
-    return _once(caller, entity, options, lambda: _delete(caller, entity, row_id, options))
+    return _once(caller, entity, options, lambda: _delete(caller, entity, row_id, options, stamp))
 
 
-def _delete(caller: Caller, entity: EntityType, row_id: str, options: Options) -> Row:
+def _delete(caller: Caller, entity: EntityType, row_id: str, options: Options, stamp: Stamp | None) -> Row:
     for _ in range(TRIES):
-        old, fields = _current(caller, entity, row_id, options)
-        _require_version(entity, old, options)
-        item = to_item(caller, entity, _own(entity, fields), row_id=row_id, version=old["v"] + 1, at_ms=now_ms(), previous=old)
-        gone = in_trash(entity, item, now() + TRASH_DAYS * 86_400)
-        writes = [
-            Write(config().records_table, "delete", keys.record(caller, entity.path, row_id),
-                  condition=_SAME, values={"version": old["v"]}),
-            Write(config().records_table, "put", keys.trash(caller, entity.path, row_id), item=gone),
-        ]  # fmt: skip
+        planned = plan_delete(caller, entity, row_id, options, stamp=stamp)
         try:
-            commit(writes, marks(caller, entity, row_id, fields, None), options, {"row": row_id, "v": item["v"]})
+            commit(planned.writes, planned.marks, options, planned.pointer)
         except RowMoved:
             continue
-        return Row(row_id, item["v"], item["d"])
+        return planned.row
     raise Unavailable("Other writers keep changing this row; try again")
 
 
-def restore(caller: Caller, entity: EntityType, row_id: str, options: Options = PLAIN) -> Row:
+def plan_delete(caller: Caller, entity: EntityType, row_id: str, options: Options = PLAIN, *,
+                stamp: Stamp | None = None) -> Planned:  # fmt: skip
+    """The writes of `delete` for the row as it stands."""
+    old, fields = _current(caller, entity, row_id, options)
+    _require_version(entity, old, options)
+    item = to_item(caller, entity, _own(entity, fields), row_id=row_id, version=old["v"] + 1, at_ms=now_ms(), previous=old,
+                   stamp=stamp)  # fmt: skip
+    gone = in_trash(entity, item, now() + TRASH_DAYS * 86_400)
+    writes = [
+        Write(config().records_table, "delete", keys.record(caller, entity.path, row_id),
+              condition=_SAME, values={"version": old["v"]}),
+        Write(config().records_table, "put", keys.trash(caller, entity.path, row_id), item=gone),
+    ]  # fmt: skip
+    return Planned(Row(row_id, item["v"], item["d"]), item, writes, marks(caller, entity, row_id, fields, None))
+
+
+def restore(caller: Caller, entity: EntityType, row_id: str, options: Options = PLAIN, *, stamp: Stamp | None = None) -> Row:
     """Take the row out of the trash, one version up; raises NotFound, Conflict where it is not deleted, NotUnique."""
-    return _once(caller, entity, options, lambda: _restore(caller, entity, row_id, options))
+    return _once(caller, entity, options, lambda: _restore(caller, entity, row_id, options, stamp))
 
 
-def _restore(caller: Caller, entity: EntityType, row_id: str, options: Options) -> Row:
+def _restore(caller: Caller, entity: EntityType, row_id: str, options: Options, stamp: Stamp | None) -> Row:
     live, trash = keys.record(caller, entity.path, row_id), keys.trash(caller, entity.path, row_id)
     found = table.get_many(config().records_table, [live, trash]) if ids.is_id(row_id, entity.prefix) else {}
     if live in found:
@@ -126,7 +172,7 @@ def _restore(caller: Caller, entity: EntityType, row_id: str, options: Options) 
     _demand_version(caller, entity, old, options)
     _require_version(entity, old, options)
     fields = _own(entity, known)
-    item = to_item(caller, entity, fields, row_id=row_id, version=old["v"] + 1, at_ms=now_ms(), previous=old)
+    item = to_item(caller, entity, fields, row_id=row_id, version=old["v"] + 1, at_ms=now_ms(), previous=old, stamp=stamp)
     writes = [
         Write(config().records_table, "delete", trash, condition=_SAME, values={"version": old["v"]}),
         Write(config().records_table, "put", live, item=item, condition=_FRESH),
@@ -159,20 +205,28 @@ def _edit(caller: Caller, entity: EntityType, row_id: str, options: Options, edi
 def _edit_row(caller: Caller, entity: EntityType, row_id: str, options: Options, edit: Edit, *,
               stamp: Stamp | None) -> Row:  # fmt: skip
     for _ in range(TRIES):
-        old, before = _current(caller, entity, row_id, options)
-        at_ms = now_ms()
-        fields = _edited(caller, entity, old, options, partial(_applied, caller, edit, at_ms), current=before)
-        relations.check(caller, entity, fields, before)
-        item = to_item(caller, entity, fields, row_id=row_id, version=old["v"] + 1, at_ms=at_ms, previous=old, stamp=stamp)
-        write = Write(config().records_table, "put", keys.record(caller, entity.path, row_id), item=item,
-                      condition=_SAME, values={"version": old["v"]})  # fmt: skip
+        planned = _plan_edit(caller, entity, row_id, options, edit, stamp=stamp)
         try:
-            commit([write], marks(caller, entity, row_id, before, fields), options, {"row": row_id, "v": item["v"]})
+            commit(planned.writes, planned.marks, options, planned.pointer)
         except RowMoved as moved:
-            if not (moved.old and _is_ours(moved.old, item)):
+            if not (moved.old and _is_ours(moved.old, planned.item)):
                 continue  # without If-Match the change applies to whatever is there now
-        return Row(row_id, item["v"], item["d"])
+        return planned.row
     raise Unavailable("Other writers keep changing this row; try again")
+
+
+def _plan_edit(caller: Caller, entity: EntityType, row_id: str, options: Options, edit: Edit, *,
+               stamp: Stamp | None) -> Planned:  # fmt: skip
+    old, before = _current(caller, entity, row_id, options)
+    at_ms = now_ms()
+    fields = _edited(caller, entity, old, options, partial(_applied, caller, edit, at_ms), current=before)
+    if options.changed and fields == _own(entity, before):
+        raise Unchanged(from_item(old))
+    relations.check(caller, entity, fields, before)
+    item = to_item(caller, entity, fields, row_id=row_id, version=old["v"] + 1, at_ms=at_ms, previous=old, stamp=stamp)
+    put = Write(config().records_table, "put", keys.record(caller, entity.path, row_id), item=item,
+                condition=_SAME, values={"version": old["v"]})  # fmt: skip
+    return Planned(Row(row_id, item["v"], item["d"]), item, [put], marks(caller, entity, row_id, before, fields))
 
 
 def _applied(caller: Caller, edit: Edit, at_ms: int, base: Fields) -> Fields:
@@ -253,7 +307,3 @@ def _once(caller: Caller, entity: EntityType, options: Options, work: Callable[[
 def _is_ours(old: Item, item: Item) -> bool:
     """Whether a write that was refused had in fact come through: its answer was lost and the client library sent it again."""
     return (old["d"], old["a"], old["q"], old["u"]) == (item["d"], item["a"], item["q"], item["u"])
-
-
-def _is_stamped(old: Item, stamp: Stamp | None) -> bool:
-    return stamp is not None and (old.get("j"), old.get("n")) == (stamp.job, stamp.index)

@@ -1,12 +1,14 @@
 """Small verbs over S3."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from hashlib import sha256
+from typing import Any, Self
 
 from botocore.exceptions import ClientError
 
 from sheaf.store.aws import client
 
+PART_BYTES = 8 * 1024 * 1024  # of a multipart upload; S3 wants 5 MB at least
 _ABSENT = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NotFound"})
 
 
@@ -65,6 +67,61 @@ def finish_multipart(bucket: str, key: str, upload_id: str, etags: Sequence[str]
     except ClientError as error:
         if error.response["Error"]["Code"] != "NoSuchUpload" or head(bucket, key) is None:
             raise
+
+
+def drop_multipart(bucket: str, key: str, upload_id: str) -> None:
+    """Give up a multipart upload and its parts; nothing happens where there is none."""
+    try:
+        client("s3").abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchUpload":
+            raise
+
+
+class Writer:
+    """An object that is written piece by piece with flat memory, and is there, whole, only once it is closed.
+
+    `size` and `sha256` are those of what was written. Leaving the block by an error leaves no object.
+    """
+
+    def __init__(self, bucket: str, key: str, content_type: str) -> None:
+        self.size = 0
+        self._digest = sha256()
+        self._at = (bucket, key)
+        self._type = content_type
+        self._buffer = bytearray()
+        self._upload = ""
+        self._etags: list[str] = []
+
+    @property
+    def sha256(self) -> str:
+        """The digest, in hexadecimal digits."""
+        return self._digest.hexdigest()
+
+    def write(self, data: bytes) -> int:
+        """Add to the object."""
+        self.size += len(data)
+        self._digest.update(data)
+        self._buffer += data
+        if len(self._buffer) >= PART_BYTES:
+            self._upload = self._upload or start_multipart(*self._at, self._type)
+            self._etags.append(put_part(*self._at, self._upload, len(self._etags) + 1, bytes(self._buffer)))
+            self._buffer.clear()
+        return len(data)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            if self._upload:
+                drop_multipart(*self._at, self._upload)
+        elif not self._upload:
+            put(*self._at, bytes(self._buffer), self._type)
+        else:
+            if self._buffer:
+                self._etags.append(put_part(*self._at, self._upload, len(self._etags) + 1, bytes(self._buffer)))
+            finish_multipart(*self._at, self._upload, self._etags)
 
 
 def post_link(bucket: str, key: str, content_type: str, size: int, seconds: int) -> tuple[str, dict[str, str]]:

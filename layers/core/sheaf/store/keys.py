@@ -121,6 +121,21 @@ def job(scope: Scope, job_id: str) -> Key:
     return Key(f"{scope.tenant}#job", job_id)
 
 
+def jobs(scope: Scope) -> Key:
+    """Which of the tenant's jobs are unfinished, which of them run and which wait for their turn."""
+    return Key(f"{scope.tenant}#jobs", "jobs")
+
+
+def unfinished() -> str:
+    """The partition that lists the unfinished jobs of all tenants, for whoever looks after them."""
+    return "@jobs"
+
+
+def unfinished_job(scope: Scope, job_id: str) -> Key:
+    """A job in that list."""
+    return Key(unfinished(), f"{scope.tenant}#{job_id}")
+
+
 def chunk(scope: Scope, job_id: str, number: int) -> Key:
     """One chunk or step of a job."""
     return Key(f"{scope.tenant}#job#{job_id}", f"{number:06d}")
@@ -217,6 +232,16 @@ def upload_object(scope: Scope, file_id: str) -> str:
     return f"{scope.tenant}/uploads/{file_id}"
 
 
+def audience_object(scope: Scope, row_id: str) -> str:
+    """The records of a batch upload, or of a segment of one."""
+    return f"{scope.tenant}/audience/{row_id}"
+
+
+def is_upload_object(object_key: str) -> bool:
+    """Whether an object of the bucket of uploads is a file that somebody has sent there."""
+    return "/uploads/" in object_key
+
+
 def job_object(scope: Scope, job_id: str, name: str) -> str:
     """A file of a job: its input, its result, its errors."""
     return f"{scope.tenant}/jobs/{job_id}/{name}"
@@ -258,6 +283,11 @@ def is_invitation(pk: str) -> bool:
 def is_job(pk: str) -> bool:
     """Whether a partition of Control holds jobs."""
     return pk.endswith("#job")
+
+
+def job_of(sort_key: str) -> str:
+    """The id of a job in the list of the unfinished ones."""
+    return sort_key.partition("#")[2]
 
 
 def path_of(pk: str) -> str:

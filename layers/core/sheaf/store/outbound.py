@@ -97,6 +97,15 @@ def resolve(host: str, port: int, *, loopback: bool) -> str:
 
 def post(url: str, body: bytes, headers: Mapping[str, str], *, loopback: bool) -> Answer:
     """POST to a checked and pinned address; raises AddressRefused or SendError."""
+    return _send("POST", url, body, headers, loopback=loopback)
+
+
+def get(url: str, headers: Mapping[str, str], *, loopback: bool) -> Answer:
+    """GET from a checked and pinned address; raises AddressRefused or SendError."""
+    return _send("GET", url, None, headers, loopback=loopback)
+
+
+def _send(method: str, url: str, body: bytes | None, headers: Mapping[str, str], *, loopback: bool) -> Answer:
     started = time.monotonic()
     parts = checked_url(url, loopback=loopback)
     host = parts.hostname or ""
@@ -114,7 +123,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, loopback: bool) -
     try:
         with pool:
             answer = pool.urlopen(
-                "POST",
+                method,
                 target,
                 body=body,
                 headers={"Host": parts.netloc, **headers},

@@ -14,11 +14,15 @@ class SendFailed(Exception):
     """SQS refused some messages of a batch."""
 
 
-def send(queue_url: str, messages: Sequence[Message], *, delay: int = 0) -> None:
-    """Send all messages (ten a call), visible after `delay` seconds (0–900); raises SendFailed unless all are taken."""
+def send(queue_url: str, messages: Sequence[Message], *, delay: int = 0, group: str = "") -> None:
+    """Send all messages (ten a call), visible after `delay` seconds (0–900); raises SendFailed unless all are taken.
+
+    `group`: whose they are, where one's messages must not make another's wait (fair queues).
+    """
+    whose = {"MessageGroupId": group} if group else {}
     for start in range(0, len(messages), 10):
         entries = [
-            {"Id": str(number), "MessageBody": to_json(message).decode(), "DelaySeconds": delay}
+            {"Id": str(number), "MessageBody": to_json(message).decode(), "DelaySeconds": delay, **whose}
             for number, message in enumerate(messages[start : start + 10])
         ]
         answer = client("sqs").send_message_batch(QueueUrl=queue_url, Entries=entries)

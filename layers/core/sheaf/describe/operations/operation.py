@@ -25,3 +25,4 @@ class Operation:
     write: bool = False  # takes an Idempotency-Key
     versioned: bool = False  # takes If-Match
     headers: tuple[str, ...] = field(default=())
+    files: tuple[str, ...] = ()  # media types of a file that can be the body instead

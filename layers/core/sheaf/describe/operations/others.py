@@ -1,7 +1,6 @@
-"""Jobs, uploads, webhooks, the site and the system."""
+"""Uploads, webhooks, the site and the system."""
 
 from sheaf.describe.operations.operation import Operation, Operations
-from sheaf.describe.operations.rows import JOB
 from sheaf.describe.schemas import array, either, envelope, nullable, record, ref
 
 HOOK = record(
@@ -37,7 +36,6 @@ HELLO = record(
 )
 
 ROUTES: Operations = {
-    ("GET", "/v1/jobs/<job_id>"): Operation("Read a job", "jobs", {200: JOB}, errors=(404,)),
     ("POST", "/v1/uploads"): Operation(
         "Announce a file; the answer holds the form to send it with",
         "uploads",

@@ -1,7 +1,7 @@
 """The routes of every entity, and of those that have one more. `{Entity}`, `{word}` and `{words}` stand for the entity."""
 
 from sheaf.describe.operations.operation import Operation, Operations
-from sheaf.describe.schemas import BULK, array, envelope, record, ref
+from sheaf.describe.schemas import array, envelope, record, ref
 
 E = ref("{Entity}")
 ROW = envelope(E)
@@ -12,11 +12,6 @@ GONE = record({"id": {"type": "string"}, "deleted": {"const": True}, "version": 
 LIST = ("limit", "cursor", "page", "total", "sort", "fields", "expand", "search", "trash", "aggregate", "groupBy", "filter", "*")
 SHAPE = ("fields", "expand")
 VERSION = record({"version": {"type": "integer", "minimum": 1}})
-EXPORT = record(
-    {"format": {"const": "csv"}, "filter": {"type": "object"}, "fields": array({"type": "string"}, minItems=1)},
-    optional=("filter", "fields"),
-)
-
 ROUTES: Operations = {
     ("GET", "/v1/<entity>"): Operation("List {words}, or sums over them", "{words}", {200: ROWS}, query=LIST),
     ("POST", "/v1/<entity>"): Operation(
@@ -70,26 +65,6 @@ ROUTES: Operations = {
         write=True,
         versioned=True,
         errors=(404, 409),
-    ),
-    ("POST", "/v1/<entity>/bulk"): Operation(
-        "Create many {words}: up to 100 at once, more as a job",
-        "{words}",
-        {200: envelope(ref("BulkResult")), 202: JOB},
-        body=BULK,
-        write=True,
-        errors=(409,),
-    ),
-    ("POST", "/v1/import/<entity>"): Operation(
-        "The same as {words}/bulk", "{words}", {200: envelope(ref("BulkResult")), 202: JOB}, body=BULK, write=True, errors=(409,)
-    ),
-    ("POST", "/v1/<entity>/export"): Operation(
-        "Write {words} to a file, as a job",
-        "{words}",
-        {202: JOB},
-        body=EXPORT,
-        example={"format": "csv"},
-        write=True,
-        errors=(409,),
     ),
     ("POST", "/v1/tasks/<row_id>/complete"): Operation(
         "Complete a task", "tasks", {200: envelope(ref("Task")), 204: None}, write=True, versioned=True, errors=(404, 409)

@@ -23,6 +23,7 @@ from sheaf.entity.names import ROLES
 from sheaf.features.accounts import api_keys, invitations, letters, people
 from sheaf.formats import ndjson
 from sheaf.jobs import machine
+from sheaf.jobs.machine import Status
 from sheaf.jobs.runner import Result, Task
 from sheaf.jobs.shapes import Chunks
 from sheaf.records import read
@@ -169,12 +170,13 @@ class UsersWork(Chunks):
                   "application/x-ndjson")  # fmt: skip
         return {name: sum(1 for line in lines if line["outcome"] == name) for name in ("updated", "skipped", "failed")}
 
-    def finalise(self, caller: Caller, job: Item, done: Sequence[Item]) -> Result:
+    def finalise(self, caller: Caller, job: Item, done: Sequence[Item], status: Status) -> Result:
         """Join the outcomes of all chunks."""
-        parts = [blobs.get(config().jobs_bucket, _part_key(caller, job["sk"], int(chunk["sk"]))) for chunk in done]
+        good = [int(chunk["sk"]) for chunk in done if "lost" not in chunk]
+        parts = [blobs.get(config().jobs_bucket, _part_key(caller, job["sk"], number)) for number in good]
         whole = b"".join(parts)
         blobs.put(config().jobs_bucket, keys.job_object(caller, job["sk"], _RESULTS), whole, "application/x-ndjson")
-        return {"rows": job["total"], "bytes": len(whole), "sha256": sha256(whole).hexdigest()}
+        return {"rows": whole.count(b"\n"), "bytes": len(whole), "sha256": sha256(whole).hexdigest()}
 
 
 def wanted_change(action: str, role: str | None, before: Mapping[str, Any], has_account: Callable[[], bool]) -> dict[str, Any]:

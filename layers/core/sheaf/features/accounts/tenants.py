@@ -17,6 +17,7 @@ from sheaf.entity.filters import EVERYTHING
 from sheaf.entity.names import Role
 from sheaf.features.accounts.invitations import inviting
 from sheaf.jobs import machine
+from sheaf.jobs.machine import Status
 from sheaf.jobs.runner import Result, Task
 from sheaf.jobs.shapes import Steps
 from sheaf.records import write
@@ -144,7 +145,7 @@ class ResetWork(Steps):
                 deleted += 1
         return {"deleted": deleted, "rows": deleted, "more": 0}
 
-    def finalise(self, caller: Caller, job: Item, done: Sequence[Item]) -> Result:
+    def finalise(self, caller: Caller, job: Item, done: Sequence[Item], status: Status) -> Result:
         """Nothing is left to do."""
         return {}
 

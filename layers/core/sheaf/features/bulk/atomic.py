@@ -1,0 +1,143 @@
+"""All items or none, in one transaction."""
+
+import time
+from collections.abc import Sequence
+
+from sheaf.access.caller import Caller
+from sheaf.base import ids
+from sheaf.base.bounds import ATOMIC_ACTIONS, ATOMIC_BYTES
+from sheaf.base.errors import NotUnique, SheafError, TooLarge, Unavailable, ValidationFailed
+from sheaf.entity.registry import EntityType
+from sheaf.features.bulk.engine import PAUSE, Batch, Line, Made, Operation, Outcome, addressed, versions
+from sheaf.records import read, write
+from sheaf.records.commit import TRIES, RowMoved, commit
+from sheaf.records.options import Options
+from sheaf.records.rows import Row, Stamp
+from sheaf.records.write import Planned, Unchanged
+from sheaf.store.keys import Key
+from sheaf.store.table import Item
+
+_BESIDE_BYTES = 1_000  # what stands in an item beside the document
+
+Step = tuple[Made, Planned | Row]  # a write, or a row that needs none
+
+
+def run(caller: Caller, entity: EntityType, operation: Operation, lines: Sequence[Line]) -> list[Outcome]:
+    """The outcomes of all items. The first error is the request's, its fields under `items.N`, and nothing is written.
+
+    Raises TooLarge where the rows with their marks take more than a transaction has.
+    """
+    for _ in range(TRIES):
+        steps = [_planned(caller, entity, operation, line) for line in lines]
+        plans = [plan for _, plan in steps if isinstance(plan, Planned)]
+        _refuse_large(plans)
+        _refuse_twice(steps, lines)
+        try:
+            if plans:
+                rows = [each for plan in plans for each in plan.writes]
+                commit(rows, [mark for plan in plans for mark in plan.marks], Options(dry=operation.dry), {})
+        except RowMoved:
+            time.sleep(PAUSE / 10)
+            continue  # another writer came between our look and the transaction: look again
+        except NotUnique as error:
+            raise _about(_holder(steps, lines, error.key), error) from None
+        return [_outcome(line, step) for line, step in zip(lines, steps, strict=True)]
+    raise Unavailable("Other writers keep changing these rows; try again")
+
+
+def completed(caller: Caller, entity: EntityType, lines: Sequence[Line], done: Sequence[Outcome]) -> list[Outcome]:
+    """The outcomes where an earlier try got through: rows that carry no stamp of ours needed no change."""
+    known = {each.line.index: each for each in done}
+    return [known.get(line.index) or _untouched(caller, entity, line) for line in lines]
+
+
+def _untouched(caller: Caller, entity: EntityType, line: Line) -> Outcome:
+    row_id = line.item["id"] if isinstance(line.item, dict) and "id" in line.item else ""
+    found: dict[str, Item] = read.living_or_dead(caller, entity, [row_id]) if ids.is_id(row_id, entity.prefix) else {}
+    row = Row(row_id, found[row_id]["v"], found[row_id]["d"]) if row_id in found else Row(row_id, 0, "{}")
+    return Outcome(line, "skipped", row, why="says so already")
+
+
+def _planned(caller: Caller, entity: EntityType, operation: Operation, line: Line) -> Step:
+    try:
+        if line.wrong:
+            raise line.wrong
+        return _step(Batch(caller, entity, operation, False, {}), line)
+    except Unavailable:
+        raise
+    except SheafError as error:
+        raise _about(line, error) from None
+
+
+def _step(batch: Batch, line: Line) -> Step:
+    caller, entity, operation, stamp = batch.caller, batch.entity, batch.operation, batch.stamp(line)
+    match operation.verb:
+        case "update":
+            row_id, version, fields = addressed(batch, line)
+            return _change(batch, row_id, fields, version, stamp)
+        case "delete":
+            row_id, version, _ = addressed(batch, line)
+            options = Options(versions(batch, version))
+            return "deleted", write.plan_delete(caller, entity, row_id, options, stamp=stamp)
+    fields = line.item
+    if operation.key and isinstance(fields, dict):
+        if fields.get(operation.key) is None:
+            raise ValidationFailed.naming({operation.key: "is required to find the row"})
+        held = read.holder(caller, entity, operation.key, entity.normal(operation.key, fields[operation.key]))
+        if held and operation.verb == "upsert":
+            return _change(batch, held, fields, None, stamp)
+        if held:
+            return "skipped", read.one(caller, entity, held)
+    return "created", write.plan_create(
+        caller, entity, write.checked(caller, entity, fields), row_id=batch.row_id(line), stamp=stamp
+    )
+
+
+def _change(batch: Batch, row_id: str, fields: object, version: object, stamp: Stamp) -> Step:
+    options = Options(versions(batch, version), changed=True)
+    try:
+        return "updated", write.plan_patch(batch.caller, batch.entity, row_id, fields, options, stamp=stamp)
+    except Unchanged as same:
+        return "skipped", same.row
+
+
+def _refuse_large(plans: Sequence[Planned]) -> None:
+    # Together with the record of the request: what is counted is what DynamoDB counts.
+    actions = sum(len(plan.writes) + len(plan.marks) for plan in plans)
+    if actions > ATOMIC_ACTIONS:
+        raise TooLarge(f"One transaction has {ATOMIC_ACTIONS} actions and these items take {actions}: a new or changed row takes "
+                       "one, a deletion two, each change of a unique field one or two more")  # fmt: skip
+    size = sum(len(plan.item["d"].encode()) + _BESIDE_BYTES for plan in plans)
+    if size > ATOMIC_BYTES:
+        raise TooLarge(f"The rows take {size:,} bytes in one transaction, which has {ATOMIC_BYTES:,}")
+
+
+def _refuse_twice(steps: Sequence[Step], lines: Sequence[Line]) -> None:
+    """Raise NotUnique where two items take or leave the same unique value: DynamoDB touches an item once in a transaction."""
+    seen: set[Key] = set()
+    for (_, plan), line in zip(steps, lines, strict=True):
+        for name, mark in plan.marks if isinstance(plan, Planned) else ():
+            if mark.key in seen:
+                text = "another item of this transaction takes or leaves the same value"
+                raise _about(line, NotUnique(f"{name}: {text}", fields={name: text}))
+            seen.add(mark.key)
+
+
+def _holder(steps: Sequence[Step], lines: Sequence[Line], key: object) -> Line:
+    """The item whose unique value is taken."""
+    return next(line for (_, plan), line in zip(steps, lines, strict=True)
+                if isinstance(plan, Planned) and any(mark.key == key for _, mark in plan.marks))  # fmt: skip
+
+
+def _about(line: Line, error: SheafError) -> SheafError:
+    error.fields = {
+        f"items.{line.index}.{name}".rstrip("."): text for name, text in (error.fields or {"": error.message}).items()
+    }
+    error.message = f"Item {line.index}: {error.message}; nothing was written"
+    return error
+
+
+def _outcome(line: Line, step: Step) -> Outcome:
+    made, plan = step
+    row = plan.row if isinstance(plan, Planned) else plan
+    return Outcome(line, made, row, why="says so already" if made == "skipped" else "")
