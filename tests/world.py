@@ -186,7 +186,9 @@ class World:
         values: dict[str, list[str]] = {}
         for pair in filter(None, query.split("&")):
             values.setdefault(unquote(pair.split("=")[0]), []).append(unquote(pair.partition("=")[2]))
-        raw = body if isinstance(body, str) or body is None else json.dumps(body)
+        raw = body if isinstance(body, str | bytes) or body is None else json.dumps(body)
+        if isinstance(raw, bytes):
+            base64_body = True  # as the gateway hands on binary media types
         sent_headers = {
             "Content-Type": "application/json",
             **({"Authorization": f"Bearer {key}"} if key else {}),
@@ -201,7 +203,7 @@ class World:
             "pathParameters": parameters or None,
             "queryStringParameters": {name: many[-1] for name, many in values.items()} or None,
             "multiValueQueryStringParameters": values or None,
-            "body": base64.b64encode(raw.encode()).decode() if raw and base64_body else raw,
+            "body": base64.b64encode(raw if isinstance(raw, bytes) else raw.encode()).decode() if raw and base64_body else raw,
             "isBase64Encoded": base64_body,
         }
         sent["requestContext"] |= {"identity": {"sourceIp": source_ip}, "requestId": new("req")}

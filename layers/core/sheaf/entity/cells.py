@@ -18,11 +18,15 @@ _BREAK = re.compile(r"[^0-9a-z]+")
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The field of each column, None for one that is left aside. `clear`: an empty cell empties its field."""
+    """The field of each column, None for one that is left aside.
+
+    `born`: the rows are new ones. `clear`: an empty cell empties its field, which otherwise stays as it is.
+    """
 
     entity: EntityType
     fields: tuple[str | None, ...]
     header: tuple[str, ...]
+    born: bool = True
     clear: bool = False
 
     def row(self, cells: Sequence[Any]) -> dict[str, Any]:
@@ -36,8 +40,11 @@ class Columns:
                 continue
             if cell not in ("", None):
                 found[name] = _meant(self._kind(name), cell)
-            elif self.clear or self._must_be_text(name):
-                found[name] = None if self.clear and not self._must_be_text(name) else ""
+            elif self.clear or self.born:
+                if self._must_be_text(name):
+                    found[name] = ""
+                elif self.clear:
+                    found[name] = None
         return found
 
     def original(self, cells: Sequence[Any]) -> dict[str, Any]:
@@ -56,14 +63,15 @@ class Columns:
         )
 
 
-def columns(entity: EntityType, header: Sequence[str], mapping: Mapping[str, str | None], *, clear: bool = False) -> Columns:
+def columns(entity: EntityType, header: Sequence[str], mapping: Mapping[str, str | None], *, born: bool = True,
+            clear: bool = False) -> Columns:  # fmt: skip
     """Find the field of each column: by the mapping, by name, by name in another case; raises ValidationFailed.
 
-    Columns that only the server sets are left aside, as those that the mapping gives null.
+    Columns that only the server sets are left aside, as those that the mapping gives null; so are the ids of `born` rows.
     """
     plain = {_plain(name): name for name in (*entity.model.model_fields, *SYSTEM_FIELDS)}
     plain |= {_plain(camel(name)): name for name in entity.model.model_fields}
-    ignored = {*entity.given, *SYSTEM_FIELDS[1:]}
+    ignored = {*entity.given, "createdAt", "updatedAt", *(("id", "version") if born else ())}
     wrong: dict[str, str] = {f"mapping.{name[:80]}": "is no column of the file" for name in mapping if name not in header}
     found: list[str | None] = []
     for title in header:
@@ -81,7 +89,7 @@ def columns(entity: EntityType, header: Sequence[str], mapping: Mapping[str, str
         wrong.setdefault("columns", f"none is a field of {entity.path}")
     if wrong:
         raise ValidationFailed.naming(dict(list(wrong.items())[:100]))
-    return Columns(entity, tuple(found), tuple(header), clear)
+    return Columns(entity, tuple(found), tuple(header), born, clear)
 
 
 def _plain(title: str) -> str:

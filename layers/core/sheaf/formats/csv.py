@@ -62,7 +62,8 @@ def records(source: Iterable[bytes], encoding: str = "utf-8", delimiter: str = "
     first = next(source, b"")
     while len(first) < 4 and (more := next(source, b"")):
         first += more
-    named = next((name for mark, name in _BOMS if first.startswith(mark)), encoding)
+    # Without a mark UTF-16 has no order of its own; nearly all of it is written low byte first.
+    named = next((name for mark, name in _BOMS if first.startswith(mark)), {"utf-16": "utf-16-le"}.get(encoding, encoding))
     text = io.TextIOWrapper(io.BufferedReader(Pieces(chain([first], source)), 1 << 16), named, newline="")
     bounded = _Lines(text)
     try:
@@ -75,7 +76,10 @@ def records(source: Iterable[bytes], encoding: str = "utf-8", delimiter: str = "
             if any(record):
                 yield number, record
     except UnicodeError:
-        raise UnreadableFile.at(bounded.number + 1, f"is not {named.removesuffix('-sig')}; say which encoding it is") from None
+        raise UnreadableFile.at(
+            bounded.number + 1,
+            f"is not {encoding if named == 'utf-16-le' else named.removesuffix('-sig')}; say which encoding it is",
+        ) from None
     except csv.Error as error:
         raise UnreadableFile.at(bounded.number, f"is no CSV: {error}") from None
 

@@ -85,7 +85,7 @@ def accept_file(caller: Caller, entity: EntityType, asked: Import, data: bytes, 
         xlsx.guard(data)
     elif asked.source.format == "csv":
         _, header = next(csv.records(iter([data]), asked.source.encoding, asked.source.delimiter), (0, []))
-        asked.source.columns(entity, header)
+        asked.source.columns(entity, header, asked.verb)
     return _accept(caller, "import", entity, asked, once, data=data)
 
 

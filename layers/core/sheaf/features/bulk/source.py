@@ -70,12 +70,12 @@ class Source:
             case _:
                 yield from enumerate(_array(_whole(pieces)))
 
-    def columns(self, entity: EntityType, header: list[Any]) -> Columns:
-        """Which column is which field; raises ValidationFailed."""
+    def columns(self, entity: EntityType, header: list[Any], verb: str) -> Columns:
+        """Which column is which field where rows are to be created, updated, …; raises ValidationFailed."""
         titles = [str(each)[:200] for each in header]
         names = {camel(name): name for name in entity.model.model_fields} if self.camel else {}
         mapping = {title: names.get(name, name) if name is not None else None for title, name in self.mapping.items()}
-        return cells.columns(entity, titles, mapping, clear=self.clear)
+        return cells.columns(entity, titles, mapping, born=verb in ("create", "upsert"), clear=self.clear)
 
     def fields(self, entity: EntityType, columns: Columns | None, item: Any) -> Any:
         """The fields of one row."""

@@ -41,7 +41,7 @@ class _Plan:
         return self.job["verb"]
 
     def columns(self, header: str | None) -> Columns | None:
-        return self.source.columns(self.entity, from_json(header)) if header else None
+        return self.source.columns(self.entity, from_json(header), self.verb) if header else None
 
     def operation(self, columns: Columns | None) -> Operation:
         make: Callable[[Any], Any] = partial(self.source.fields, self.entity, columns)
@@ -165,7 +165,7 @@ def _head(plan: _Plan, rows: Rows) -> tuple[list[str], Columns]:
     if header is None:
         raise JobFailed("The file is empty")
     titles = [str(each)[:200] for each in header]
-    return titles, plan.source.columns(plan.entity, titles)
+    return titles, plan.source.columns(plan.entity, titles, plan.verb)
 
 
 def _tried(plan: _Plan, columns: Columns | None, item: Any) -> Any:
