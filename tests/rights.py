@@ -43,6 +43,16 @@ def of(folder: str) -> Iterator[None]:
         _acting.pop()
 
 
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Within it, calls are the test's own, although a function is at work around it."""
+    acting, _acting[:] = _acting[:], []
+    try:
+        yield
+    finally:
+        _acting[:] = acting
+
+
 def check(params: Mapping[str, Any], model: Any, **_: Any) -> None:
     """The hook of the AWS clients: raises AccessDenied."""
     if not _acting:
@@ -67,7 +77,8 @@ def asked(service: str, operation: str, params: Mapping[str, Any]) -> list[Right
         action = f"s3:{_S3.get(operation, operation)}" + ("Version" if params.get("VersionId") else "")
         return [(action, f"{params['Bucket']}/*")]
     if service == "sqs":
-        return [("sqs:SendMessage", params["QueueUrl"].rpartition("/")[2])]
+        action = "SendMessage" if operation == "SendMessageBatch" else operation
+        return [(f"sqs:{action}", params["QueueUrl"].rpartition("/")[2])]
     if service == "secretsmanager":
         return [("secretsmanager:GetSecretValue", "SigningSecret")]
     return [("ses:SendEmail" if service == "sesv2" else f"{service}:{operation}", "*")]

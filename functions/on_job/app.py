@@ -18,7 +18,7 @@ from sheaf.features.export.work import ExportWork
 from sheaf.jobs import machine, runner
 from sheaf.jobs.chunks import Busy
 
-start()
+settings = start()
 WORK: Mapping[str, runner.Work] = {
     **dict.fromkeys(("bulk", "import", "revert"), RowsWork()),
     "export": ExportWork(),
@@ -33,7 +33,7 @@ LAST_TRY = 5  # one below the queue's maxReceiveCount, so that a job whose worke
 
 def handler(event: dict[str, Any], context: Any) -> consume.Failures:
     """A batch of the job queue."""
-    return consume.messages(event, _run)
+    return consume.messages(event, _run, settings.jobs_queue_url)
 
 
 def _run(message: Mapping[str, Any], tries: int) -> None:

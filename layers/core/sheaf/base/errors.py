@@ -259,6 +259,14 @@ class UnreadableFile(ValidationFailed):
         return cls(f"Line {line:,} {text}", fields={"file": f"line {line} {text}"})
 
 
+class UpstreamFailed(SheafError):
+    """A service of somebody else that this row needs gave no usable answer (RFC 4918, 11.4)."""
+
+    status = 424
+    code = "upstream_failed"
+    title = "Failed dependency"
+
+
 class KeyReused(SheafError):
     """The Idempotency-Key was used before with another body."""
 

@@ -11,13 +11,19 @@ from urllib.parse import unquote_plus
 from pydantic_core import from_json
 
 from sheaf.base.log import log
+from sheaf.store import queues
+
+_PAUSES = (10, 30, 90, 300)  # seconds before a message is tried again
 
 Event = Mapping[str, Any]
 Failures = dict[str, list[dict[str, str]]]
 
 
-def messages(event: Event, work: Callable[[Mapping[str, Any], int], None]) -> Failures:
-    """Run `work(message, receive count)` for each SQS record; those that raise come again (partial batch response)."""
+def messages(event: Event, work: Callable[[Mapping[str, Any], int], None], queue_url: str = "") -> Failures:
+    """Run `work(message, receive count)` for each SQS record; those that raise come again (partial batch response).
+
+    With their queue's URL they come again after a pause that grows, and not only when their visibility timeout is over.
+    """
     failures = []
     for record in event["Records"]:
         tries = int(record.get("attributes", {}).get("ApproximateReceiveCount", "1"))
@@ -30,6 +36,11 @@ def messages(event: Event, work: Callable[[Mapping[str, Any], int], None]) -> Fa
             told = {"messageId": record["messageId"], "tries": tries, "kind": type(error).__name__, "requestId": request_id}
             log.warning("message failed", exc_info=True, extra=told)
             failures.append({"itemIdentifier": record["messageId"]})
+            if queue_url and (receipt := record.get("receiptHandle")):
+                try:
+                    queues.again_in(queue_url, receipt, _PAUSES[min(tries, len(_PAUSES)) - 1])
+                except Exception:
+                    log.exception("the message comes again when its visibility timeout is over", extra=told)
     log.info("messages", extra={"received": len(event["Records"]), "failed": len(failures)})
     return {"batchItemFailures": failures}
 

@@ -14,6 +14,11 @@ class SendFailed(Exception):
     """SQS refused some messages of a batch."""
 
 
+def again_in(queue_url: str, receipt: str, seconds: int) -> None:
+    """Let a message that failed come again after so many seconds, and not only when its visibility timeout is over."""
+    client("sqs").change_message_visibility(QueueUrl=queue_url, ReceiptHandle=receipt, VisibilityTimeout=seconds)
+
+
 def send(queue_url: str, messages: Sequence[Message], *, delay: int = 0, group: str = "") -> None:
     """Send all messages (ten a call), visible after `delay` seconds (0–900); raises SendFailed unless all are taken.
 

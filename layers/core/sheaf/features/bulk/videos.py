@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 from pydantic_core import from_json
 
 from sheaf.base.config import config
-from sheaf.base.errors import Unavailable, ValidationFailed
+from sheaf.base.errors import UpstreamFailed, ValidationFailed
 from sheaf.store import outbound
 
 _YOUTUBE = ("youtube.com", "www.youtube.com", "m.youtube.com", "youtu.be", "music.youtube.com")
@@ -20,7 +20,7 @@ _TITLE = 200  # characters of a title
 def resolved(item: Any) -> dict[str, Any]:
     """The fields of the video at an address (`"https://…"` or `{"url": "https://…", more fields}`).
 
-    Raises ValidationFailed where there is none, Unavailable where its host does not answer.
+    Raises ValidationFailed where there is none, UpstreamFailed where its host does not say.
     """
     given = {"url": item} if isinstance(item, str) else item
     if not isinstance(given, dict) or not isinstance(given.get("url"), str):
@@ -65,15 +65,15 @@ def _told(source: str, address: str) -> dict[str, Any]:
         answer = outbound.get(f"{base}?url={quote(address, safe='')}&format=json", {"Accept": "application/json"},
                               loopback=config().webhook_loopback)  # fmt: skip
     except outbound.SendError as error:
-        raise Unavailable(f"{source} does not answer: {error}") from None
+        raise UpstreamFailed(f"{source} does not answer: {error}") from None
     if answer.status in (400, 401, 403, 404):
         raise ValidationFailed.naming({"url": f"leads to no public video ({source} answered {answer.status})"})
     if answer.status != 200:
-        raise Unavailable(f"{source} answered {answer.status}")
+        raise UpstreamFailed(f"{source} answered {answer.status}")
     try:
         told = from_json(answer.body)
     except ValueError:
-        raise Unavailable(f"{source} answered with something else than JSON") from None
+        raise UpstreamFailed(f"{source} answered with something else than JSON") from None
     if not isinstance(told, dict):
-        raise Unavailable(f"{source} answered with something else than an object")
+        raise UpstreamFailed(f"{source} answered with something else than an object")
     return told
