@@ -70,8 +70,8 @@ def asked(service: str, operation: str, params: Mapping[str, Any]) -> list[Right
         if operation == "TransactWriteItems":
             pairs = [(kind, action["TableName"]) for item in params["TransactItems"] for kind, action in item.items()]
             return [(f"dynamodb:{_TRANSACTED[kind]}", table) for kind, table in pairs]
-        if operation == "BatchGetItem":
-            return [("dynamodb:BatchGetItem", table) for table in params["RequestItems"]]
+        if operation in ("BatchGetItem", "BatchWriteItem"):
+            return [(f"dynamodb:{operation}", table) for table in params["RequestItems"]]
         return [(f"dynamodb:{operation}", params["TableName"] + ("/index" if "IndexName" in params else ""))]
     if service == "s3":
         action = f"s3:{_S3.get(operation, operation)}" + ("Version" if params.get("VersionId") else "")

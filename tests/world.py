@@ -29,6 +29,7 @@ from sheaf.access.limits import Tier
 from sheaf.base import clock
 from sheaf.base.config import config
 from sheaf.base.ids import new
+from sheaf.edge import consume
 from sheaf.entity.names import Role
 from sheaf.features.accounts import api_keys, people
 from sheaf.features.accounts.api_keys import Terms
@@ -68,6 +69,7 @@ ENVIRONMENT = {
     "SHEAF_V1_SUNSET": "2028-01-01",
     "POWERTOOLS_LOG_LEVEL": "CRITICAL",
 }
+consume._PAUSES = (0,)  # what failed comes back without waiting
 CONTEXT = SimpleNamespace(aws_request_id="00000000-0000-0000-0000-000000000000", function_name="test")
 
 

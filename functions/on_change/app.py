@@ -15,10 +15,12 @@ from sheaf.records.events import Event
 from sheaf.store import keys, queues, table
 
 settings = start()
+endpoints: dict[str, list[table.Item]] = {}
 
 
 def handler(event: dict[str, Any], context: Any) -> consume.Failures:
     """A batch of a stream, or of the queue of changes that were set aside."""
+    endpoints.clear()  # a batch sees a tenant's webhooks as they stand when its first change is told
     if consume.is_stream(event):
         return consume.changes(event, _change, _set_aside)
     return consume.messages(event, lambda record, _: _change(record))
@@ -53,7 +55,7 @@ def _follow(event: Event) -> None:
 def _tell(event: Event | None) -> None:
     if event is not None:
         events.store(event)
-        deliveries.fan_out(event)
+        deliveries.fan_out(event, endpoints)
 
 
 def _set_aside(record: Mapping[str, Any]) -> None:

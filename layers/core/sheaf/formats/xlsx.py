@@ -126,29 +126,26 @@ class _Scan:
         self.length = 0
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
-        match name.rpartition(":")[2]:
-            case "c":
-                self._cell(attributes)
-            case "row":
-                number = attributes.get("r", "")
-                self.row = int(number) if number.isdecimal() else self.row + 1
-                self.column = 0
-                self._reach()
-            case "v":
-                self.inside = self.shared
-            case "si":
-                self.in_item, self.length = True, 0
+        if name == "c" or name.endswith(":c"):  # nearly all of them, so first
+            self._cell(attributes)
+        elif name == "row" or name.endswith(":row"):
+            number = attributes.get("r", "")
+            self.row = int(number) if number.isdecimal() else self.row + 1
+            self.column = 0
+            self._reach()
+        elif name == "v" or name.endswith(":v"):
+            self.inside = self.shared
+        elif name == "si" or name.endswith(":si"):
+            self.in_item, self.length = True, 0
 
     def end(self, name: str) -> None:
-        match name.rpartition(":")[2]:
-            case "v":
-                if self.inside:
-                    self.texts.used["".join(self.text).strip()] += 1
-                    self.text.clear()
-                self.inside = False
-            case "si":
-                self.in_item = False
-                self.texts.lengths.append(self.length)
+        if self.inside and (name == "v" or name.endswith(":v")):
+            self.texts.used["".join(self.text).strip()] += 1
+            self.text.clear()
+            self.inside = False
+        elif self.in_item and (name == "si" or name.endswith(":si")):
+            self.in_item = False
+            self.texts.lengths.append(self.length)
 
     def characters(self, text: str) -> None:
         if self.inside:
@@ -160,14 +157,16 @@ class _Scan:
 
     def _cell(self, attributes: dict[str, str]) -> None:
         self.cells += 1
-        self.shared = attributes.get("t") == "s"
         self.column += 1
-        place = attributes.get("r")
-        if place:
-            letters = place.rstrip("0123456789")
-            self.column, digits = _column(letters), place[len(letters) :]
-            self.row = int(digits) if digits else self.row
-        self._reach()
+        self.shared = False
+        if attributes:
+            self.shared = attributes.get("t") == "s"
+            if place := attributes.get("r"):
+                letters = place.rstrip("0123456789")
+                self.column, digits = _column(letters), place[len(letters) :]
+                self.row = int(digits) if digits else self.row
+        if self.column > self.last_column or self.row > self.last_row or self.cells > XLSX_CELLS:
+            self._reach()
 
     def _reach(self) -> None:
         self.last_row, self.last_column = max(self.last_row, self.row), max(self.last_column, self.column)

@@ -31,6 +31,11 @@ def keep(entity: EntityType, event: Event) -> None:
     work += [(word, "put", "attribute_not_exists(#v) OR #v < :version") for word in after - before]
     if not work:
         return
+    if event.verb == "created":
+        # Nothing newer than a first version can be overwritten by it but a hint, which may say less than it did.
+        found = {keys.word(event, event.path, word, event.row): {"v": event.sequence} for word in after}
+        table.put_all(config().events_table, found)
+        return
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(min(_THREADS, len(work))) as threads:

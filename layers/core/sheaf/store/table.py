@@ -118,6 +118,21 @@ def update(table: str, key: Key, expression: str, *, condition: str = "", values
     raise Contended("Another write of the same row is under way; try again", headers={"Retry-After": "1"})
 
 
+def put_all(table: str, items: Mapping[Key, Item]) -> None:
+    """Write items without a condition, 25 a call (BatchWriteItem); those of one call may be there before others."""
+    rest = [{"PutRequest": {"Item": encode({"pk": key.pk, "sk": key.sk, **item})}} for key, item in items.items()]
+    for attempt in range(_TRIES + len(rest) // 25):
+        if not rest:
+            return
+        answer = call("batch_write_item", RequestItems={table: rest[:25]})
+        left = answer.get("UnprocessedItems", {}).get(table, [])
+        rest = [*left, *rest[25:]]
+        if left:
+            time.sleep(random.uniform(0.02, 0.05) * (attempt + 1))  # noqa: S311  # spreads writers, keeps no secret
+    if rest:
+        raise Unavailable("The database is busy; try again")
+
+
 def setting(values: Mapping[str, Any]) -> str:
     """The update expression that sets the attributes that have a value and removes the others."""
     given = ", ".join(f"#{name} = :{name}" for name, value in values.items() if value is not None)

@@ -2,6 +2,7 @@
 
 from sheaf.base.bounds import BATCH_UPDATE_ITEMS, BULK_BODY_BYTES
 from sheaf.base.errors import TooLarge, UnsupportedMediaType, ValidationFailed
+from sheaf.edge.accepted import accepted
 from sheaf.edge.api import Api
 from sheaf.edge.body import GZIP
 from sheaf.edge.envelope import Reply
@@ -13,8 +14,6 @@ from sheaf.entity.registry import EntityType
 from sheaf.features import uploads
 from sheaf.features.bulk import inline, jobs
 from sheaf.features.bulk.request import BulkRequest, parse, require
-from sheaf.jobs import progress
-from sheaf.store.table import Item
 
 _SOURCES = ("uploadId", "file")
 
@@ -26,11 +25,6 @@ def register(api: Api) -> None:
     api.post("/v1/import/<entity>", permission="<entity>:bulk", cost=5, writes="rows")(_import)
     api.post("/v1/import/videos", permission="videos:bulk", cost=5, writes="rows")(_import_videos)
     api.post("/v1/batch/<entity>/update", permission="<entity>:bulk", cost=5, writes="rows")(_update)
-
-
-def accepted(request: Request, job: Item, *, path: str = "../jobs/", **more: object) -> Reply:
-    """202 with the job and where to ask for it."""
-    return Reply({**progress.view(request.caller, job), **more}, 202, headers={"Location": f"{path}{job['sk']}"})
 
 
 def _bulk(request: Request, entity: str) -> Reply:

@@ -1,9 +1,9 @@
 """Exports: `/v1/{entity}/export`, the older paths, and a person's own data."""
 
+from sheaf.edge.accepted import accepted
 from sheaf.edge.api import Api
 from sheaf.edge.envelope import Reply
 from sheaf.edge.request import Request
-from sheaf.edge.routes.bulk import accepted
 from sheaf.edge.routes.jobs import status_routes
 from sheaf.edge.wire import Wire
 from sheaf.entity import registry

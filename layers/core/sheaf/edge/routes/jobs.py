@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from sheaf.base.bounds import JOB_WAIT_SECONDS
 from sheaf.base.errors import InvalidParameter
+from sheaf.edge.accepted import accepted
 from sheaf.edge.api import Api
 from sheaf.edge.envelope import Reply, paged
 from sheaf.edge.request import Request
@@ -55,14 +56,12 @@ def _cancel(request: Request, job_id: str) -> Reply:
 
 
 def _retry(request: Request, job_id: str) -> Reply:
-    job = jobs.retry(request.caller, job_id, request.once())
-    return Reply(progress.view(request.caller, job), 202, headers={"Location": f"../{job['sk']}"})
+    return accepted(request, jobs.retry(request.caller, job_id, request.once()), path="../")
 
 
 def _revert(request: Request, job_id: str) -> Reply:
     body = request.json() if request.body else {}
-    job = jobs.revert(request.caller, job_id, body, request.once())
-    return Reply(progress.view(request.caller, job), 202, headers={"Location": f"../{job['sk']}"})
+    return accepted(request, jobs.revert(request.caller, job_id, body, request.once()), path="../")
 
 
 def _wait(asked: Mapping[str, str]) -> int:

@@ -33,11 +33,16 @@ class Try:
     millis: int
 
 
-def fan_out(event: Event) -> int:
-    """Put one message on the delivery queue for each endpoint that wants the event; how many there were."""
+def fan_out(event: Event, known: dict[str, list[Item]]) -> int:
+    """Put one message on the delivery queue for each endpoint that wants the event; how many there were.
+
+    `known`: the endpoints of tenants that were looked up for the same batch of changes, joined by this one's.
+    """
+    if event.tenant not in known:
+        known[event.tenant] = list(endpoints.of_tenant(event))
     messages = [
         {"tenant": event.tenant, "webhook": item["sk"], "row": event.row, "sequence": event.sequence, "attempt": 1}
-        for item in endpoints.of_tenant(event)
+        for item in known[event.tenant]
         if endpoints.wants(item, event.type)
     ]
     queues.send(config().deliveries_queue_url, messages)
