@@ -13,7 +13,7 @@ from sheaf.base.clock import iso
 from sheaf.base.config import config
 from sheaf.entity.hooks import Verb
 from sheaf.store import keys, table
-from sheaf.store.keys import Scope
+from sheaf.store.keys import Key, Scope
 from sheaf.store.table import Item
 
 
@@ -100,6 +100,11 @@ def of_job(scope: Scope, job: Item, at_ms: int, data: str) -> Event:
 
 def store(event: Event) -> None:
     """Write the change row; the second time nothing happens."""
+    table.put_new(config().events_table, *row_of(event))
+
+
+def row_of(event: Event) -> tuple[Key, Item]:
+    """The change row: the same event has the same one, whoever makes it."""
     item = {
         "id": event.id,
         "pa": event.path,
@@ -111,7 +116,7 @@ def store(event: Event) -> None:
         "d": event.data,
         "b": event.before,
     }
-    table.put_new(config().events_table, keys.change(event, event.row, event.sequence), item)
+    return keys.change(event, event.row, event.sequence), item
 
 
 def load(scope: Scope, row: str, sequence: int) -> Event | None:

@@ -13,8 +13,8 @@ from sheaf.entity import words
 from sheaf.entity.registry import EntityType
 from sheaf.records.events import Event
 from sheaf.store import keys, table
-from sheaf.store.keys import Scope
-from sheaf.store.table import ConditionFailed, Write
+from sheaf.store.keys import Key, Scope
+from sheaf.store.table import ConditionFailed, Item, Write
 
 _THREADS = 8
 
@@ -31,15 +31,19 @@ def keep(entity: EntityType, event: Event) -> None:
     work += [(word, "put", "attribute_not_exists(#v) OR #v < :version") for word in after - before]
     if not work:
         return
-    if event.verb == "created":
-        # Nothing newer than a first version can be overwritten by it but a hint, which may say less than it did.
-        found = {keys.word(event, event.path, word, event.row): {"v": event.sequence} for word in after}
-        table.put_all(config().events_table, found)
-        return
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(min(_THREADS, len(work))) as threads:
         list(threads.map(lambda each: _write(event, *each), work))
+
+
+def born(entity: EntityType, event: Event) -> dict[Key, Item]:
+    """The entries of a new row, which may be written without a look at what is there.
+
+    What they can overwrite is an entry that a later change has brought: a hint that says less than it did, and is a hint.
+    """
+    found = words.of_row(entity, event.document) if event.verb == "created" else ()
+    return {keys.word(event, event.path, word, event.row): {"v": event.sequence} for word in found}
 
 
 def ids_of(scope: Scope, entity: EntityType, terms: tuple[str, ...]) -> set[str]:

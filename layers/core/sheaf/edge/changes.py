@@ -1,0 +1,86 @@
+"""A batch of changes followed: events and their webhooks, words to search by, mails, jobs that begin or have ended.
+
+What belongs to every change is written for the whole batch first (records/ahead.py). Then each change is followed on its own,
+in its order; every step may run again without harm, and one that fails sets its whole change aside.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sheaf.base.config import config
+from sheaf.base.log import log
+from sheaf.edge import consume
+from sheaf.entity import registry
+from sheaf.features import mails
+from sheaf.features.accounts import invitations, letters
+from sheaf.features.webhooks import deliveries
+from sheaf.jobs import follow as jobs
+from sheaf.records import ahead, events, searching
+from sheaf.records.events import Event
+from sheaf.store import keys, queues, table
+from sheaf.store.table import Item
+
+Record = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Batch:
+    """What the changes of one batch share."""
+
+    endpoints: dict[str, list[Item]] = field(default_factory=dict)  # of each tenant, as they stood at its first change
+    written: set[str] = field(default_factory=set)  # the events whose rows are there already
+
+    def follow_all(self, batch: consume.Event) -> consume.Failures:
+        """The changes of a stream, or of the queue of those that were set aside."""
+        if not consume.is_stream(batch):
+            return consume.messages(batch, lambda record, _: self._follow(record))
+        try:
+            found = [events.from_images(*_images(record)) for record in batch["Records"] if _is_of_rows(record)]
+            self.written = ahead.write(event for event in found if event)
+        except Exception:
+            log.warning("changes are written one by one", exc_info=True)
+        return consume.changes(batch, self._follow, _set_aside)
+
+    def _follow(self, record: Record) -> None:
+        new, old = _images(record)
+        if new is None:
+            return
+        if _is_of_rows(record):
+            if event := events.from_images(new, old):
+                self._follow_row(event)
+        elif keys.is_job(new["pk"]):
+            if ended := jobs.follow(new, old):
+                self._tell(ended)
+        elif keys.is_letter(new["pk"], new["sk"]) and old is None:
+            queues.send(config().mails_queue_url, [letters.message(new)])
+        elif keys.is_invitation(new["pk"]) and old is None:
+            queues.send(config().mails_queue_url, [invitations.message(new)])
+
+    def _follow_row(self, event: Event) -> None:
+        self._tell(event)
+        if entity := registry.known(event.path):
+            if event.id not in self.written or event.verb != "created":
+                searching.keep(entity, event)
+            mails.ask(entity, event)
+        if event.path == "uploads":
+            jobs.follow_file(event)
+
+    def _tell(self, event: Event) -> None:
+        if event.id not in self.written:
+            events.store(event)
+        deliveries.fan_out(event, self.endpoints)
+
+
+def _is_of_rows(record: Record) -> bool:
+    return config().records_table in record["eventSourceARN"]
+
+
+def _images(record: Record) -> tuple[Item | None, Item | None]:
+    images = record["dynamodb"]
+    new, old = (table.decode(images[name]) if images.get(name) else None for name in ("NewImage", "OldImage"))
+    return new, old
+
+
+def _set_aside(record: Record) -> None:
+    queues.send(config().changes_aside_queue_url, [record])
