@@ -68,7 +68,6 @@ def test_without_skip_invalid_a_job_of_one_bad_item_fails_and_writes_nothing(
     sheaf: world.World, acme: world.Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sheaf.features.bulk.lines.CHUNK_ROWS", 100)
-    monkeypatch.setattr("sheaf.features.bulk.work.CHUNK_ROWS", 100)
     items: list[Any] = [{"title": "good"}] * 150 + [{"title": ""}, "text"]
     job = sheaf.http("POST", "/v1/tasks/bulk", {"items": items}, key=acme.key).data["id"]
     sheaf.settle()

@@ -118,7 +118,7 @@ def test_lines_of_json_and_a_json_file(sheaf: world.World, acme: world.Tenant) -
 
 @pytest.mark.parametrize(
     ("query", "headers", "raw", "status", "field"),
-    [("", CSV, b"a,b\n1,2\n", 422, "columns.a"), ("", CSV, b"", 422, "columns"), ("", CSV, b"first_name,First Name\n", 422, "columns.First Name"),
+    [("", CSV, b"a,b\n1,2\n", 422, "columns.a"), ("", CSV, b"", 422, "file"), ("", CSV, b"first_name,First Name\n", 422, "columns.First Name"),
      ("?mapping=x", CSV, b"a\n", 422, "mapping"), ("?mapping={%22z%22:%22email%22}", CSV, b"email\n", 422, "mapping.z"), ("?encoding=ebcdic", CSV, b"email\n", 422, "encoding"),
      ("?delimiter=x", CSV, b"email\n", 422, "delimiter"), ("?color=x", CSV, b"email\n", 422, "color"), ("?operation=upsert", CSV, b"email\n", 422, "key"),
      ("?operation=upsert&key=email", CSV, b"email\n", 422, "key"), ("", CSV, b"\xff\xfe\xfd", 422, "file"), ("", XLSX, b"PK\x03\x04no", 422, None),

@@ -19,7 +19,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Jobs of two items are jobs already, in chunks of three rows."""
     monkeypatch.setattr("sheaf.features.bulk.request.BULK_INLINE_ITEMS", 1)
     monkeypatch.setattr("sheaf.features.bulk.lines.CHUNK_ROWS", 3)
-    monkeypatch.setattr("sheaf.features.bulk.work.CHUNK_ROWS", 3)
     monkeypatch.setattr("sheaf.features.bulk.engine.PAUSE", 0.0)
 
 

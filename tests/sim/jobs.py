@@ -149,7 +149,7 @@ KINDS: dict[str, Callable[[Run], str]] = {each.__name__: each for each in (
 @contextmanager
 def accepted(monkeypatch: pytest.MonkeyPatch, kind: str) -> Iterator[Run]:
     """A job that waits for its first chunk."""
-    for name, value in {"bulk.lines.CHUNK_ROWS": 3, "bulk.work.CHUNK_ROWS": 3, "bulk.request.BULK_INLINE_ITEMS": 1,
+    for name, value in {"bulk.lines.CHUNK_ROWS": 3, "bulk.request.BULK_INLINE_ITEMS": 1,
                         "bulk.engine._THREADS": 2, "bulk.engine.PAUSE": 0.0, "export.work._READ_ROWS": 2,
                         "export.work.EXPORT_STEP_SECONDS": 0.0, "accounts.members._CHUNK_USERS": 2}.items():  # fmt: skip
         monkeypatch.setattr(f"sheaf.features.{name}", value)

@@ -64,6 +64,7 @@ AUDIENCE_BYTES = 5_000_000  # a batch upload in a request body; larger ones are 
 AUDIENCE_PAGE = 1_000  # records of a page of a batch upload
 AUDIENCE_UPLOADS = 1_000  # batch uploads of one user
 CHUNK_ROWS = 250  # rows of a bulk chunk: about a second of work, so that a job's counts move all the time
+CHUNK_BYTES = 4_000_000  # of the items of a bulk chunk
 CHUNK_WINDOW = 4  # chunk messages of one job in flight, so that a small job never waits for a big one
 CHUNK_LEASE_SECONDS = 150  # longer than on_job's timeout of 120 s: a lease that ran out has a dead owner
 EXPORT_STEP_SECONDS = 40  # an export hands over to its next step after this long

@@ -71,18 +71,19 @@ def columns(entity: EntityType, header: Sequence[str], mapping: Mapping[str, str
     """
     plain = {_plain(name): name for name in (*entity.model.model_fields, *SYSTEM_FIELDS)}
     plain |= {_plain(camel(name)): name for name in entity.model.model_fields}
+    told = {"_row", "_id", "_outcome", "_version", "_reason", "_error", "_code"}  # columns of a job's own files
     ignored = {*entity.given, "createdAt", "updatedAt", *(("id", "version") if born else ())}
     wrong: dict[str, str] = {f"mapping.{name[:80]}": "is no column of the file" for name in mapping if name not in header}
     found: list[str | None] = []
     for title in header:
         name = mapping[title] if title in mapping else plain.get(_plain(title))
-        if title not in mapping and name is None:
+        if title not in mapping and name is None and title not in told:
             wrong[f"columns.{title[:80]}"] = f"is no field of {entity.path}; map it to one, or to null"
         elif name is not None and name not in (*entity.model.model_fields, "id", "version"):
             if title in mapping:
                 wrong[f"mapping.{title[:80]}"] = f"{str(name)[:80]!r} is no field of {entity.path}"
             name = None
-        elif name in found:
+        elif name is not None and name in found:
             wrong[f"columns.{title[:80]}"] = f"is {name}, as another column is"
         found.append(None if name in ignored else name)
     if not any(found):

@@ -182,6 +182,8 @@ class _Reader:
                 raise _Wrong({where: f"must be a list of 1 to {FILTERS} objects"})
             parts = [self.object(each, f"{where}.{number}", depth + 1) for number, each in enumerate(value)]
             return [Group("or" if name == "or" else "and", tuple(parts))]
+        if isinstance(value, dict) and not value:
+            raise _Wrong({where: "must hold a comparison"})
         if isinstance(value, dict):
             return [self.test(name, operator, each, f"{where}.{operator[:20]}") for operator, each in value.items()]
         if value is None:

@@ -196,6 +196,7 @@ class EntityType:
 
 
 _known: dict[str, EntityType] = {}
+PRIVATE = ("audience_uploads", "audience_segments")  # of our own, whose rows only their owners see
 _own: dict[str, EntityType] = {}
 _OWN = {  # module, class and word of each
     "uploads": ("sheaf.entity.file", "File", "file"),

@@ -23,7 +23,7 @@ _HEAD_BYTES = 4_096
 
 def create(caller: Caller, body: object, once: Once | None = None) -> dict[str, Any]:
     """Announce `{"filename", "size", "type", "sha256"?}`; the row and the form to send the file with."""
-    return _with_form(caller, write.create(caller, files(), announced(body), Options(once=once)))
+    return _with_form(caller, write.create(caller, files(), announced(caller, body), Options(once=once)))
 
 
 def expect(caller: Caller, fields: dict[str, Any], file_id: str, job_id: str) -> dict[str, Any]:
@@ -81,8 +81,8 @@ def settle(caller: Caller, file_id: str) -> Row | None:
         return settled
 
 
-def announced(body: object) -> dict[str, Any]:
-    """What a file says of itself before it is sent; raises ValidationFailed, TooLarge."""
+def announced(caller: Caller, body: object) -> dict[str, Any]:
+    """What a file says of itself before it is sent, checked; raises ValidationFailed, TooLarge."""
     said = object_of(body, "filename", "size", "type", "sha256", error="This file cannot be uploaded")
     kind, size = said.get("type"), said.get("size")
     if isinstance(kind, str) and kind not in magic.TYPES:
@@ -90,6 +90,7 @@ def announced(body: object) -> dict[str, Any]:
         raise ValidationFailed("This file cannot be uploaded", fields=wrong)
     if isinstance(size, int) and size > UPLOAD_BYTES:
         raise TooLarge(f"The file is {size:,} bytes; {UPLOAD_BYTES:,} is the most", fields={"size": f"at most {UPLOAD_BYTES}"})
+    write.checked(caller, files(), said)
     return said
 
 

@@ -21,6 +21,7 @@ ENCODINGS = ("utf-8", "utf-16", "latin-1")
 # that look like that already get one more, so that taking one away gives back exactly what was written.
 _LIVE = re.compile(r"'*[=+\-@\t\r\n\0]")
 _MADE_TEXT = re.compile(r"''*[=+\-@\t\r\n\0]")
+csv.field_size_limit(IMPORT_LINE_BYTES)  # the record's own bound is the one that counts
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 

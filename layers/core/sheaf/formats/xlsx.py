@@ -216,6 +216,8 @@ def _too_large(most: int) -> UnreadableFile:
 
 
 def _value(value: Any) -> Any:
+    if isinstance(value, float) and value - value != 0:
+        return None  # beyond all range, which no sheet can hold
     if isinstance(value, float) and value.is_integer() and abs(value) < 1 << 53:
         return int(value)
     if isinstance(value, datetime):

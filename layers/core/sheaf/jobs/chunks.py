@@ -54,9 +54,9 @@ def finish(caller: Caller, job_id: str, number: int, result: Mapping[str, int | 
         table.update(
             config().control_table,
             keys.chunk(caller, job_id, number),
-            f"SET #done = :one, #at = :at{sets} REMOVE #until",
+            f"SET #done = :one, #at = :at, #ttl = :ttl{sets} REMOVE #until",
             condition="attribute_not_exists(#done)",
-            values={"one": 1, "at": iso(now_ms()), **result},
+            values={"one": 1, "at": iso(now_ms()), "ttl": now() + JOB_DAYS * 86_400, **result},
         )
     except ConditionFailed:
         return  # the same result, written by an earlier try

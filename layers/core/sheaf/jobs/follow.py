@@ -41,7 +41,9 @@ def follow_file(event: Event) -> None:
         job = machine.find(scope, document["job"])
     except NotFound:
         return  # not accepted yet: it will look at the file then
+    if job["st"] != "queued":
+        return
     if document["status"] == "ready":
         runner.join(scope, job)
     else:
-        runner.abandon(scope, job["sk"], f"the file was rejected: {document['reason']}")
+        runner.stop(scope, job["sk"], f"the file was rejected: {document['reason']}")

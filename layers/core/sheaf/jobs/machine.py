@@ -51,7 +51,9 @@ def accept(caller: Caller, kind: Kind, *, job_id: str, entity: str, chunks: int,
     key = keys.job(caller, job_id)
     put = Write(config().control_table, "put", key, item=item, condition="attribute_not_exists(#pk)")
     try:
-        if first := put_once([put, slots.joining(caller, job_id)], once, job=job_id):
+        # One that waits for a file takes up nothing until that arrives.
+        writes = [put] if "awaits" in item else [put, slots.joining(caller, job_id)]
+        if first := put_once(writes, once, job=job_id):
             return find(caller, first["job"])
     except ConditionFailed as failure:
         if failure.position:

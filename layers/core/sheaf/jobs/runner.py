@@ -9,6 +9,7 @@ from pydantic_core import to_json
 from sheaf.access.caller import Caller
 from sheaf.base.bounds import CHUNK_WINDOW
 from sheaf.base.clock import iso, now_ms
+from sheaf.base.errors import NotFound
 from sheaf.jobs import chunks, machine, slots
 from sheaf.store.table import Item
 
@@ -110,6 +111,12 @@ def give_up(caller: Caller, job: Item, number: int, work: Work, reason: str) -> 
     settle(caller, job["sk"], work)
 
 
+def stop(caller: Caller, job_id: str, reason: str) -> None:
+    """Let a job fail that has not begun and cannot; whoever works on jobs makes its files and ends it."""
+    if machine.move(caller, job_id, ("queued",), "finalising", error=reason, to="failed"):
+        machine.call_for(caller, job_id, range(machine.SETTLE, machine.SETTLE + 1))
+
+
 def abandon(caller: Caller, job_id: str, reason: str) -> None:
     """End a job at once, without its files: nothing that makes them works."""
     machine.move(caller, job_id, ("queued", "running", "finalising"), "failed", ended=iso(now_ms()), error=reason)
@@ -187,6 +194,12 @@ def _task(caller: Caller, job: Item, leased: Item, *, last: bool) -> Task:
 def _begin(caller: Caller, running: Sequence[str]) -> None:
     """Ask for the first chunks of those jobs at work that have not begun; asking twice does no harm."""
     for job_id in running:
-        job = machine.find(caller, job_id)
-        if job["st"] == "queued":
+        try:
+            job = machine.find(caller, job_id)
+        except NotFound:
+            job = {"st": "cancelled"}  # it was kept as long as jobs are kept
+        if job["st"] in machine.ENDED:
+            # It got in line after its end: a message that came late, or twice. It makes room again.
+            _begin(caller, slots.leave(caller, job_id))
+        elif job["st"] == "queued":
             machine.call_for(caller, job_id, range(min(CHUNK_WINDOW, job["chunks"])))

@@ -7,11 +7,12 @@ from sheaf.access.caller import Caller, worker
 from sheaf.base.bounds import CHUNK_WINDOW, JOB_REVIVALS, JOB_STALLED_SECONDS
 from sheaf.base.clock import now
 from sheaf.base.config import config
-from sheaf.base.errors import NotFound
+from sheaf.base.errors import NotFound, SheafError
+from sheaf.base.log import log
 from sheaf.entity import registry
 from sheaf.jobs import machine, runner
 from sheaf.records import read
-from sheaf.store import keys, table
+from sheaf.store import keys, queues, table
 from sheaf.store.table import Item
 
 
@@ -27,28 +28,39 @@ def strike(scope: Caller, job_id: str) -> None:
 
 def sweep(name: str, request_id: str) -> dict[str, int]:
     """Look at every unfinished job; how many there were, were begun again, and were ended."""
-    told = {"unfinished": 0, "revived": 0, "ended": 0}
+    told = {"unfinished": 0, "revived": 0, "ended": 0, "troubled": 0}
     for entry in table.query(config().control_table, keys.unfinished()):
         scope, job_id = worker(keys.tenant_of(entry["sk"]), name, request_id), keys.job_of(entry["sk"])
         told["unfinished"] += 1
         try:
-            job = machine.find(scope, job_id)
-        except NotFound:
-            strike(scope, job_id)
-            continue
-        if job["st"] in machine.ENDED:
-            # Its end was told by the stream, or will be; this is for a list that has missed it.
-            runner.leave(scope, job_id)
-            strike(scope, job_id)
-        elif job["st"] == "queued":
-            if "awaits" not in job or has_arrived(scope, job["awaits"]):
-                runner.join(scope, job)  # it waits for its turn, or its beginning was lost
-            elif now() > job["until"]:
-                runner.abandon(scope, job_id, "the file did not arrive in time")
-                told["ended"] += 1
-        elif now() - _progress(scope, job) > JOB_STALLED_SECONDS:
-            told[_revive(scope, job)] += 1
+            _look(scope, job_id, told)
+        except (SheafError, queues.SendFailed):
+            # One job, or one tenant, must not keep the others from being looked after.
+            log.warning("a job could not be looked after", exc_info=True, extra={"tenant": scope.tenant, "job": job_id})
+            told["troubled"] += 1
     return told
+
+
+def _look(scope: Caller, job_id: str, told: dict[str, int]) -> None:
+    """Look at one unfinished job."""
+    try:
+        job = machine.find(scope, job_id)
+    except NotFound:
+        runner.leave(scope, job_id)
+        strike(scope, job_id)
+        return
+    if job["st"] in machine.ENDED:
+        # Its end was told by the stream, or will be; this is for a list that has missed it.
+        runner.leave(scope, job_id)
+        strike(scope, job_id)
+    elif job["st"] == "queued":
+        if "awaits" not in job or has_arrived(scope, job["awaits"]):
+            runner.join(scope, job)  # it waits for its turn, or its beginning was lost
+        elif now() > job["until"]:
+            runner.stop(scope, job_id, "the file did not arrive in time")
+            told["ended"] += 1
+    elif now() - _progress(scope, job) > JOB_STALLED_SECONDS:
+        told[_revive(scope, job)] += 1
 
 
 def has_arrived(scope: Caller, file_id: str) -> bool:
@@ -72,15 +84,16 @@ def _revive(scope: Caller, job: Item) -> str:
 
 
 def _open(scope: Caller, job: Item) -> Iterator[int]:
-    """The chunks whose messages are missing: those that were begun and are not done, and the last ones done of each lane.
+    """The chunks whose messages are missing: those that were begun and are not done, and the last one done of each lane.
 
-    A chunk that is done already passes the window on when its message comes again.
+    Every CHUNK_WINDOW-th chunk is asked for by the one before; a chunk that is done passes that on when its message comes again.
     """
     if job["st"] in ("cancelling", "finalising"):
         yield machine.SETTLE
     found = list(machine.results(scope, job["sk"]))
     yield from (int(each["sk"]) for each in found if "done" not in each)
-    yield from (int(each["sk"]) for each in found[-2 * CHUNK_WINDOW :] if "done" in each)
+    lanes = {int(each["sk"]) % CHUNK_WINDOW: int(each["sk"]) for each in found if "done" in each}
+    yield from sorted({*lanes.values(), *([0] if found and "done" in found[0] else [])})
     if job["st"] == "running" and not found:
         yield 0
 

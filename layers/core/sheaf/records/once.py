@@ -76,6 +76,10 @@ class Once:
         """Say that the claimed work is done, and what a later request has to know of it."""
         table.update(config().limits_table, self.key, "SET #done = :result REMOVE #until", values={"result": result})
 
+    def release(self) -> None:
+        """Give the claim back: what was claimed for was refused."""
+        table.take(config().limits_table, self.key)
+
     def _take_over(self) -> None:
         try:
             table.update(config().limits_table, self.key, "SET #until = :until",
@@ -125,7 +129,7 @@ def remembered(key: Once, work: Callable[[], str]) -> str:
     try:
         answer = work()
     except SheafError:
-        table.take(config().limits_table, key.key)  # a request that was refused may be mended and sent again
+        key.release()  # a request that was refused may be mended and sent again
         raise
     key.complete(answer)
     return answer

@@ -44,7 +44,8 @@ def _create(request: Request) -> Reply:
 
 def _announce(request: Request, asked: Mapping[str, Any]) -> Reply:
     """The records come as a file: the answer holds the form to send it with."""
-    caller, file = request.caller, files.announced(asked["file"])
+    caller = request.caller
+    file = files.announced(caller, asked["file"])
     row, job = uploads.announce(caller, asked, file, request.once())
     form = files.expect(caller, file, job["awaits"], job["sk"])
     made = {"upload_id": row.id, "session_token": uploads.token_of(caller, row.id), "rows_received": 0,

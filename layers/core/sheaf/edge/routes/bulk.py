@@ -1,7 +1,9 @@
 """Many rows of an entity: `/v1/{entity}/bulk`, its older paths, and imports of files."""
 
+from dataclasses import replace
+
 from sheaf.base.bounds import BATCH_UPDATE_ITEMS, BULK_BODY_BYTES
-from sheaf.base.errors import TooLarge, UnsupportedMediaType, ValidationFailed
+from sheaf.base.errors import InvalidParameter, TooLarge, UnsupportedMediaType, ValidationFailed
 from sheaf.edge.accepted import accepted
 from sheaf.edge.api import Api
 from sheaf.edge.body import GZIP
@@ -13,7 +15,7 @@ from sheaf.entity.body import object_of
 from sheaf.entity.registry import EntityType
 from sheaf.features import uploads
 from sheaf.features.bulk import inline, jobs
-from sheaf.features.bulk.request import BulkRequest, parse, require
+from sheaf.features.bulk.request import BulkRequest, parse, require, server_set, without
 
 _SOURCES = ("uploadId", "file")
 
@@ -59,14 +61,18 @@ def _import(request: Request, entity: str) -> Reply:
         body = request.json(BULK_BODY_BYTES)
         if isinstance(body, dict) and any(name in body for name in _SOURCES):
             return _import_upload(request, found, body)
-        return _answer(request, found, _read(request, found, body, "POST"))
+        asked = _read(request, found, body, "POST")
+        if asked.verb in ("create", "upsert"):
+            # What was exported can be sent back: what only the server sets is left aside, as in a file.
+            asked = replace(asked, items=[without(each, server_set(found)) for each in asked.items])
+        return _answer(request, found, asked)
     if kind not in (*jobs.MEDIA_TYPES, *GZIP):
         raise UnsupportedMediaType(f"A file to import must be CSV, XLSX, NDJSON or JSON, not {kind[:80]!r}",
                                    headers={"Accept": ", ".join(jobs.MEDIA_TYPES)})  # fmt: skip
     settings = object_of(dict(request.query), *jobs.SETTINGS, error="The import request is wrong")
-    asked = jobs.parse(found, settings, kind, camelled=request.version > 1, dry=_dry(request))
-    require(request.caller, found, asked.verb)
-    return accepted(request, jobs.accept_file(request.caller, found, asked, request.bytes(BULK_BODY_BYTES), request.once()))
+    how = jobs.parse(found, settings, kind, camelled=request.version > 1, dry=_dry(request))
+    require(request.caller, found, how.verb)
+    return accepted(request, jobs.accept_file(request.caller, found, how, request.bytes(BULK_BODY_BYTES), request.once()))
 
 
 def _import_upload(request: Request, entity: EntityType, body: dict[str, object]) -> Reply:
@@ -78,7 +84,7 @@ def _import_upload(request: Request, entity: EntityType, body: dict[str, object]
         raise ValidationFailed.naming(dict.fromkeys(_SOURCES, "is one of two: uploadId or file"))
     if "uploadId" in given:
         return accepted(request, jobs.accept_upload(request.caller, entity, asked, given["uploadId"], request.once()))
-    announced = uploads.announced(given["file"])
+    announced = uploads.announced(request.caller, given["file"])
     job = jobs.accept_awaited(request.caller, entity, asked, announced, request.once())
     file = uploads.expect(request.caller, announced, job["awaits"], job["sk"])
     return accepted(request, job, upload=file)
@@ -89,6 +95,9 @@ def _asked(request: Request, entity: EntityType, method: str) -> BulkRequest:
 
 
 def _read(request: Request, entity: EntityType, body: object, method: str) -> BulkRequest:
+    if request.query:
+        told = "is not a parameter here; options stand in the body"
+        raise InvalidParameter.naming(dict.fromkeys(sorted(request.query), told))
     wire = Wire(request, entity)
     return parse(entity, wire.bulk(body), method, dry=_dry(request), named=wire.field)
 

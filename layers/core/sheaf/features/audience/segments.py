@@ -1,10 +1,10 @@
 """Segments: records of a batch, chosen by number or by value (or enriched and sent back), saved under a name."""
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from sheaf.access.caller import Caller
-from sheaf.base import ids
 from sheaf.base.errors import ValidationFailed
 from sheaf.entity import registry
 from sheaf.entity.body import object_of
@@ -12,7 +12,6 @@ from sheaf.entity.registry import EntityType
 from sheaf.features.audience import records, uploads
 from sheaf.records import write
 from sheaf.records.once import Once
-from sheaf.records.options import Options
 from sheaf.records.rows import Row, fields_of
 
 _CHOICES = ("rows", "filter", "records")
@@ -32,17 +31,13 @@ def create(caller: Caller, upload_id: str, body: object, once: Once | None = Non
         return write.replayed(caller, entity(), first)
     item = fields_of(uploads.find(caller, upload_id))
     asked = _parse(body, item["rows_received"])
-    row_id = ids.new("seg")
-    kept = records.keep(caller, row_id, _chosen(caller, upload_id, item["edges"], asked))
-    if not kept.rows:
-        records.remove(caller, row_id)
+    chosen = _chosen(caller, upload_id, item["edges"], asked)
+    first = next(chosen, None)
+    if first is None:
         raise ValidationFailed.naming({"filter": "matches no record of the batch"})
     fields = {"segment_name": asked["segment_name"], "upload_id": upload_id, "fields": asked.get("fields") or item["fields"],
-              "filter": asked.get("filter"), "rows": kept.rows, "edges": kept.edges}  # fmt: skip
-    row = write.create(caller, entity(), fields, Options(once=once), row_id=row_id)
-    if row.id != row_id:
-        records.remove(caller, row_id)
-    return row
+              "filter": asked.get("filter")}  # fmt: skip
+    return uploads.keep(caller, entity(), chain([first], chosen), lambda rows: {**fields, "rows": rows}, once)
 
 
 def _parse(body: object, count: int) -> Mapping[str, Any]:
@@ -64,8 +59,8 @@ def _parse(body: object, count: int) -> Mapping[str, Any]:
     if not isinstance(asked.get("filter", {}), dict):
         wrong["filter"] = "must be an object of fields and the values that they have to have"
     fields = asked.get("fields", [])
-    if not isinstance(fields, list) or not all(isinstance(each, str) for each in fields):
-        wrong["fields"] = "must be a list of names"
+    if not isinstance(fields, list) or not uploads.are_names(fields):
+        wrong["fields"] = uploads.NAMES_RULE
     found = asked.get("records")
     if "records" in asked and (not isinstance(found, list) or not found):
         wrong["records"] = "must be an array that is not empty"

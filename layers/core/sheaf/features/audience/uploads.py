@@ -1,15 +1,16 @@
 """Batch uploads: made from the records of a request, or announced and made from a file when it arrives."""
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from sheaf.access.caller import Caller
 from sheaf.base import ids
-from sheaf.base.bounds import AUDIENCE_UPLOADS, UPLOAD_LINK_SECONDS
+from sheaf.base.bounds import AUDIENCE_UPLOADS, IMPORT_WHOLE_BYTES, UPLOAD_LINK_SECONDS
 from sheaf.base.clock import now
 from sheaf.base.config import config
-from sheaf.base.errors import Conflict, NotFound, PreconditionFailed, TooLarge, ValidationFailed
+from sheaf.base.errors import Conflict, NotFound, PreconditionFailed, SheafError, TooLarge, ValidationFailed
 from sheaf.entity import registry
 from sheaf.entity.body import object_of
 from sheaf.entity.filters import Group, Test
@@ -32,6 +33,7 @@ from sheaf.store.secrets import signing_secret
 from sheaf.store.table import Item
 
 TYPES = ("application/json", "application/x-ndjson", "text/csv")
+NAMES_RULE = "must be a list of at most 256 names of at most 100 characters"
 _ERROR = "The batch cannot be uploaded"
 _ARRIVAL_SECONDS = UPLOAD_LINK_SECONDS + 3_600
 
@@ -49,12 +51,8 @@ def parse(body: object) -> dict[str, Any]:
     if not isinstance(name, str) or not 1 <= len(name.strip()) <= 100 or not name.strip().isprintable():
         wrong["upload_name"] = "is required" if name is None else "must have 1 to 100 characters and no line break"
     fields = asked.get("fields", [])
-    if (
-        not isinstance(fields, list)
-        or len(fields) > 256
-        or not all(isinstance(each, str) and len(each) <= 200 for each in fields)
-    ):
-        wrong["fields"] = "must be a list of at most 256 names"
+    if not isinstance(fields, list) or not are_names(fields):
+        wrong["fields"] = NAMES_RULE
     found = asked.get("records")
     if "file" in asked:
         if found is not None:
@@ -78,10 +76,22 @@ def create(caller: Caller, asked: Mapping[str, Any], once: Once | None = None) -
     if once and (first := once.found()):
         return write.replayed(caller, entity(), first)
     _require_room(caller)
-    row_id = ids.new("upl")
-    kept = records.keep(caller, row_id, asked["records"])
-    fields = {"upload_name": asked["upload_name"], "fields": _fields(asked), "rows_received": kept.rows, "edges": kept.edges}
-    row = write.create(caller, entity(), fields, Options(once=once), row_id=row_id)
+    fields = {"upload_name": asked["upload_name"], "fields": _fields(asked)}
+    return keep(caller, entity(), iter(asked["records"]), lambda rows: {**fields, "rows_received": rows}, once)
+
+
+def keep(
+    caller: Caller, kind: EntityType, found: Iterator[Any], fields: Callable[[int], dict[str, Any]], once: Once | None
+) -> Row:
+    """Keep records and write their row; where the row cannot be, the records are not either. Raises what the write raises."""
+    row_id = ids.new(kind.prefix)
+    write.checked(caller, kind, fields(1))
+    kept = records.keep(caller, row_id, found)
+    try:
+        row = write.create(caller, kind, {**fields(kept.rows), "edges": kept.edges}, Options(once=once), row_id=row_id)
+    except SheafError:
+        records.remove(caller, row_id)
+        raise
     if row.id != row_id:
         records.remove(caller, row_id)  # our twin under the same key was faster
     return row
@@ -93,11 +103,11 @@ def announce(caller: Caller, asked: Mapping[str, Any], file: Mapping[str, Any], 
         raise ValidationFailed.naming({"file.type": f"must be one of {', '.join(TYPES)}"})
     if once and (first := once.found()):
         job = machine.find(caller, first["job"])
-        return read.one(caller, entity(), job["upload"]), job
-    _require_room(caller)
-    job_id, row_id, file_id = machine.new_id(), ids.new("upl"), ids.new("fil")
-    more = {"awaits": file_id, "until": now() + _ARRIVAL_SECONDS, "upload": row_id, "type": file["type"]}
-    job = machine.accept(caller, "audience", job_id=job_id, entity="audience_uploads", chunks=1, total=0, plan=more, once=once)
+    else:
+        _require_room(caller)
+        more = {"awaits": ids.new("fil"), "until": now() + _ARRIVAL_SECONDS, "upload": ids.new("upl"), "type": file["type"]}
+        job = machine.accept(caller, "audience", job_id=machine.new_id(), entity="audience_uploads", chunks=1, total=0, plan=more,
+                             once=once)  # fmt: skip
     fields = {"upload_name": asked["upload_name"], "fields": asked.get("fields", []), "status": "receiving", "job": job["sk"]}
     row = write.create(caller, entity(), fields, row_id=job["upload"], stamp=Stamp(job["sk"], 0))
     return row, job
@@ -126,6 +136,7 @@ def find(caller: Caller, upload_id: str, kind: EntityType | None = None) -> Item
 def remove(caller: Caller, upload_id: str, kind: EntityType | None = None, once: Once | None = None) -> None:
     """Remove a batch or a segment with its records; raises NotFound."""
     if once and once.found():
+        records.remove(caller, upload_id)  # the first try may have died in between
         return
     find(caller, upload_id, kind)
     write.delete(caller, kind or entity(), upload_id, Options(once=once))
@@ -159,7 +170,9 @@ class AudienceWork(Steps):
         """Say in the row what has become of the batch."""
         if status != "succeeded":
             _settle(caller, job, {"status": "failed", "reason": str(job.get("error") or "was cancelled")[:500]})
-            records.remove(caller, job["upload"])
+        with suppress(NotFound):  # the file has done its work
+            write.delete(caller, registry.files(), job["awaits"])
+        blobs.delete(config().uploads_bucket, keys.upload_object(caller, job["awaits"]))
         return {}
 
 
@@ -168,6 +181,8 @@ def _settle(caller: Caller, job: Item, change: Mapping[str, Any]) -> None:
         item = read.item(caller, entity(), job["upload"])
         if item["v"] == 1:
             write.patch(caller, entity(), job["upload"], dict(change), Options(frozenset({1})))
+            if change["status"] == "failed":
+                records.remove(caller, job["upload"])
     except PreconditionFailed:
         return  # an earlier try was here
     except NotFound:
@@ -176,27 +191,49 @@ def _settle(caller: Caller, job: Item, change: Mapping[str, Any]) -> None:
 
 def _numbered(caller: Caller, job: Item) -> Any:
     """The records of the file with their numbers."""
-    pieces = blobs.stream(config().uploads_bucket, keys.upload_object(caller, job["awaits"]))
+    version = read.one(caller, registry.files(), job["awaits"]).document["object_version"]  # the one that was looked at
+    pieces = blobs.stream(config().uploads_bucket, keys.upload_object(caller, job["awaits"]), version)
     match job["type"]:
         case "text/csv":
             rows = csv.records(pieces)
             _, header = next(rows, (0, []))
-            return ((number, {name: csv.meant(text) for name, text in zip(header, record, strict=False) if text})
-                    for number, record in rows)  # fmt: skip
+            return ((number, _named(header, record)) for number, record in rows)
         case "application/x-ndjson":
             return ndjson.records(pieces)
-    value = strict_json.parse(b"".join(pieces))
+    value = strict_json.parse(_bounded(pieces))
     found = value.get("records") if isinstance(value, dict) else value
     if not isinstance(found, list):
         raise ValidationFailed.naming({"records": "must be an array"})
     return enumerate(found)
 
 
+def _named(header: Sequence[str], record: Sequence[str]) -> dict[str, str]:
+    if len(record) != len(header) or len(set(header)) < len(header):
+        raise ValidationFailed.naming(
+            {"file": f"has a record of {len(record)} cells under a header of {len(set(header))} columns"}
+        )
+    return {name: csv.meant(text) for name, text in zip(header, record, strict=True) if text}
+
+
+def _bounded(pieces: Iterator[bytes]) -> bytes:
+    data = bytearray()
+    for piece in pieces:
+        data += piece
+        if len(data) > IMPORT_WHOLE_BYTES:
+            raise TooLarge(f"A JSON file has {IMPORT_WHOLE_BYTES:,} bytes at most; NDJSON and CSV may be larger")
+    return bytes(data)
+
+
 def _fields(asked: Mapping[str, Any]) -> list[str]:
     """The fields that the request names, or those that its first records have."""
     if asked.get("fields"):
         return list(asked["fields"])
-    return list(dict.fromkeys(name[:200] for record in asked["records"][:100] for name in record))[:256]
+    return list(dict.fromkeys(name[:100] for record in asked["records"][:100] for name in record))[:256]
+
+
+def are_names(fields: list[Any]) -> bool:
+    """Whether these can be the names of a batch's fields."""
+    return len(fields) <= 256 and all(isinstance(each, str) and len(each) <= 100 for each in fields)
 
 
 def _require_room(caller: Caller) -> None:

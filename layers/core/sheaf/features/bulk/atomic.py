@@ -12,7 +12,7 @@ from sheaf.features.bulk.engine import PAUSE, Batch, Line, Made, Operation, Outc
 from sheaf.records import read, write
 from sheaf.records.commit import TRIES, RowMoved, commit
 from sheaf.records.options import Options
-from sheaf.records.rows import Row, Stamp
+from sheaf.records.rows import Row, Stamp, from_item
 from sheaf.records.write import Planned, Unchanged
 from sheaf.store.keys import Key
 from sheaf.store.table import Item
@@ -45,24 +45,29 @@ def run(caller: Caller, entity: EntityType, operation: Operation, lines: Sequenc
     raise Unavailable("Other writers keep changing these rows; try again")
 
 
-def completed(caller: Caller, entity: EntityType, lines: Sequence[Line], done: Sequence[Outcome]) -> list[Outcome]:
+def completed(caller: Caller, entity: EntityType, operation: Operation, lines: Sequence[Line],
+              done: Sequence[Outcome]) -> list[Outcome]:  # fmt: skip
     """The outcomes where an earlier try got through: rows that carry no stamp of ours needed no change."""
     known = {each.line.index: each for each in done}
-    return [known.get(line.index) or _untouched(caller, entity, line) for line in lines]
+    return [known.get(line.index) or _untouched(caller, entity, operation, line) for line in lines]
 
 
-def _untouched(caller: Caller, entity: EntityType, line: Line) -> Outcome:
-    row_id = line.item["id"] if isinstance(line.item, dict) and "id" in line.item else ""
+def _untouched(caller: Caller, entity: EntityType, operation: Operation, line: Line) -> Outcome:
+    item = operation.fields(line.item)
+    if operation.key:
+        row_id = read.holder(caller, entity, operation.key, entity.normal(operation.key, item[operation.key])) or ""
+    else:
+        row_id = item["id"]
     found: dict[str, Item] = read.living_or_dead(caller, entity, [row_id]) if ids.is_id(row_id, entity.prefix) else {}
-    row = Row(row_id, found[row_id]["v"], found[row_id]["d"]) if row_id in found else Row(row_id, 0, "{}")
-    return Outcome(line, "skipped", row, why="says so already")
+    row = from_item(found[row_id]) if row_id in found else Row(row_id, 0, "{}")
+    return Outcome(line, "skipped", row, why="is there already" if operation.verb == "create" else "says so already")
 
 
 def _planned(caller: Caller, entity: EntityType, operation: Operation, line: Line) -> Step:
     try:
         if line.wrong:
             raise line.wrong
-        return _step(Batch(caller, entity, operation, False, {}), line)
+        return _step(Batch(caller, entity, operation, False), line)
     except Unavailable:
         raise
     except SheafError as error:
@@ -79,13 +84,16 @@ def _step(batch: Batch, line: Line) -> Step:
             row_id, version, _ = addressed(batch, line)
             options = Options(versions(batch, version))
             return "deleted", write.plan_delete(caller, entity, row_id, options, stamp=stamp)
-    fields = line.item
+    fields = operation.fields(line.item)
+    version = fields.get("version") if isinstance(fields, dict) else None
+    if operation.verb == "upsert" and isinstance(fields, dict):
+        fields = {name: value for name, value in fields.items() if name not in ("id", "version")}
     if operation.key and isinstance(fields, dict):
         if fields.get(operation.key) is None:
             raise ValidationFailed.naming({operation.key: "is required to find the row"})
         held = read.holder(caller, entity, operation.key, entity.normal(operation.key, fields[operation.key]))
         if held and operation.verb == "upsert":
-            return _change(batch, held, fields, None, stamp)
+            return _change(batch, held, fields, version, stamp)
         if held:
             return "skipped", read.one(caller, entity, held)
     return "created", write.plan_create(

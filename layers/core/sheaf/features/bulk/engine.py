@@ -6,7 +6,8 @@ again looks for the stamps first, and leaves alone what an earlier try wrote, wh
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 from sheaf.access.caller import Caller
@@ -82,7 +83,8 @@ class Batch:
     entity: EntityType
     operation: Operation
     again: bool
-    earlier: Mapping[str, Item]
+    earlier: Mapping[str, Item] = field(default_factory=dict)
+    aims: Mapping[int, Sequence[str]] = field(default_factory=dict)  # the rows that each line can have written
 
     def stamp(self, line: Line) -> Stamp:
         """What a row that the line has written carries."""
@@ -128,20 +130,39 @@ def reckon(caller: Caller, entity: EntityType, operation: Operation, lines: Sequ
     batch = _batch(caller, entity, operation, lines, again=True)
     found = []
     for line in lines:
-        row_id = _id_of(batch, line) if operation.verb in ("update", "delete", "revert") else batch.row_id(line)
-        if row := batch.written(line, row_id):
-            found.append(Outcome(line, _made_by(batch, line), row))
+        for row_id in batch.aims[line.index]:
+            if row := batch.written(line, row_id):
+                found.append(Outcome(line, _made_by(batch, line, row), row))
+                break
     return found
 
 
 def _batch(caller: Caller, entity: EntityType, operation: Operation, lines: Sequence[Line], *, again: bool) -> Batch:
-    batch = Batch(caller, entity, operation, again, {})
+    batch = Batch(caller, entity, operation, again)
     if not again or operation.dry:
         return batch
-    named = [_id_of(batch, line) for line in lines] if operation.verb in ("update", "delete", "revert") else []
-    known = [row_id for row_id in named if ids.is_id(row_id, entity.prefix)]
-    made = [batch.row_id(line) for line in lines] if operation.verb in ("create", "upsert") else []
-    return Batch(caller, entity, operation, again, read.living_or_dead(caller, entity, [*known, *made]))
+    # Threads, since an upsert has to ask for the holder of each key.
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(_THREADS) as threads:
+        aims = dict(zip((line.index for line in lines), threads.map(partial(_aims, batch), lines), strict=True))
+    wanted = [row_id for found in aims.values() for row_id in found if ids.is_id(row_id, entity.prefix)]
+    return Batch(caller, entity, operation, again, read.living_or_dead(caller, entity, wanted), aims)
+
+
+def _aims(batch: Batch, line: Line) -> list[str]:
+    """The rows that a line can have written: those that it names, or that hold its key, and the one that it would make."""
+    verb, key = batch.operation.verb, batch.operation.key
+    named = [_id_of(batch, line)] if verb in ("update", "delete", "revert") else [batch.row_id(line)]
+    if verb == "upsert":
+        try:
+            fields = batch.operation.fields(line.item)
+        except SheafError:
+            return named  # said when the item is tried
+        value = fields.get(key) if isinstance(fields, dict) else None
+        if value is not None and (held := read.holder(batch.caller, batch.entity, key, batch.entity.normal(key, value))):
+            named.append(held)
+    return named
 
 
 def _id_of(batch: Batch, line: Line) -> str:
@@ -186,8 +207,8 @@ def _upsert(batch: Batch, line: Line) -> Outcome:
     for _ in range(_TRIES):
         try:
             if held := read.holder(batch.caller, batch.entity, key, value):
-                if batch.again and is_stamped(item := read.item(batch.caller, batch.entity, held), batch.stamp(line)):
-                    return Outcome(line, "updated", stamped(item))
+                if row := batch.written(line, held):
+                    return Outcome(line, "updated", row)
                 return _patched(batch, line, held, wanted, fields.get("version"))
             return Outcome(line, "created", _written(batch, line, write.checked(batch.caller, batch.entity, wanted)))
         except NotUnique as error:
@@ -211,7 +232,7 @@ def _revert(batch: Batch, line: Line) -> Outcome:
     """Undo what a job did to a row, unless somebody has changed the row since."""
     row_id, made, version = line.item["id"], line.item["outcome"], line.item["version"]
     if row := batch.written(line, row_id):
-        return Outcome(line, _made_by(batch, line), row)
+        return Outcome(line, _made_by(batch, line, row), row)
     options, stamp = Options(frozenset({version}), dry=batch.operation.dry), batch.stamp(line)
     caller, entity = batch.caller, batch.entity
     try:
@@ -284,11 +305,11 @@ def versions(batch: Batch, version: Any) -> frozenset[int] | None:
     return frozenset({version})
 
 
-def _made_by(batch: Batch, line: Line) -> Made:
+def _made_by(batch: Batch, line: Line, row: Row) -> Made:
     """What an earlier try did to the row that carries the line's stamp."""
     match batch.operation.verb:
         case "create" | "upsert":
-            return "created"
+            return "created" if row.id == batch.row_id(line) else "updated"
         case "update":
             return "updated"
         case "delete":

@@ -14,9 +14,9 @@ from sheaf.entity.registry import EntityType
 from sheaf.features.bulk import atomic, engine
 from sheaf.features.bulk.engine import Line, Made, Operation, Outcome
 from sheaf.features.bulk.request import BulkRequest
-from sheaf.records import read, write
+from sheaf.records import write
 from sheaf.records.once import Once
-from sheaf.records.rows import Row, from_item
+from sheaf.records.rows import Row
 from sheaf.store.table import Item
 
 _MEMORY_BYTES = 200_000  # half of what an item of the table may hold
@@ -31,9 +31,9 @@ def run(caller: Caller, entity: EntityType, request: BulkRequest, once: Once | N
     refuse_invalid(caller, entity, request)
     lines = numbered(entity, request)
     claim: Item = once.claim(ids.new("blk")) if once else {"seed": ids.new("blk"), "at": now_ms()}
-    operation = Operation(request.verb, claim["seed"], claim["at"], request.key, request.dry)
+    operation = Operation(request.verb, claim["seed"], claim["at"], request.key, request.dry, request.fields)
     if "done" in claim:
-        return _remembered(caller, entity, claim["done"], lines)
+        return _remembered(entity, claim["done"], lines)
     again = once is not None and once.replayed
     if request.atomic:
         outcomes = _atomically(caller, entity, operation, lines, once, again=again)
@@ -41,7 +41,7 @@ def run(caller: Caller, entity: EntityType, request: BulkRequest, once: Once | N
         # What is written stays written, so trouble with one item is that item's result and not the whole answer.
         outcomes = engine.run(caller, entity, operation, lines, again=again, all_results=True)
     if once:
-        once.complete(_memory(outcomes))
+        once.complete(_memory(entity, outcomes))
     return outcomes
 
 
@@ -73,7 +73,7 @@ def summary(entity: EntityType, request: BulkRequest, outcomes: Sequence[Outcome
 
     `statuses`: each result has the HTTP status that it would have had alone.
     """
-    title = next(iter(entity.model.model_fields))
+    title = _title(entity)
     failed = [outcome for outcome in outcomes if outcome.error]
     shown: dict[str, Any] = {}
     for made in {"create": ("created",), "update": ("updated",), "upsert": ("created", "updated"),
@@ -131,16 +131,24 @@ def _atomically(caller: Caller, entity: EntityType, operation: Operation, lines:
         done = engine.reckon(caller, entity, operation, lines)
         if done:
             # All or nothing: where one row carries our stamp, an earlier try has written all that it had to.
-            return atomic.completed(caller, entity, lines, done)
-    return atomic.run(caller, entity, operation, lines)
+            return atomic.completed(caller, entity, operation, lines, done)
+    try:
+        return atomic.run(caller, entity, operation, lines)
+    except SheafError:
+        if once:
+            once.release()  # nothing was written, so the request may be mended and sent again
+        raise
 
 
-def _memory(outcomes: Sequence[Outcome]) -> str:
+def _memory(entity: EntityType, outcomes: Sequence[Outcome]) -> str:
     """What became of the items, as JSON, for whoever sends them again."""
+
+    title = _title(entity)
 
     def told(outcome: Outcome, size: int | None) -> list[Any]:
         if outcome.row and outcome.made:
-            return [outcome.made, outcome.row.id, outcome.row.version, outcome.why]
+            shown = _named(outcome.row, title).get(title)
+            return [outcome.made, outcome.row.id, outcome.row.version, outcome.why, shown]
         assert outcome.error is not None
         error = outcome.error
         return [None, error.message[:size], error.code, error.fields if size is None else {}, error.status]
@@ -149,24 +157,26 @@ def _memory(outcomes: Sequence[Outcome]) -> str:
     return text if len(text) <= _MEMORY_BYTES else to_json([told(each, 500) for each in outcomes]).decode()
 
 
-def _remembered(caller: Caller, entity: EntityType, memory: str, lines: Sequence[Line]) -> list[Outcome]:
+def _remembered(entity: EntityType, memory: str, lines: Sequence[Line]) -> list[Outcome]:
     """The outcomes of a bulk that was done before: nothing is tried again."""
     kept: list[list[Any]] = from_json(memory)
-    items = read.living_or_dead(caller, entity, [each[1] for each in kept if each[0]])
+    title = _title(entity)
     outcomes = []
     for line, (made, *rest) in zip(lines, kept, strict=True):
         if made:
-            outcomes.append(Outcome(line, made, _row(items.get(rest[0]), rest[0], rest[1]), why=rest[2]))
+            row_id, version, why, shown = rest
+            outcomes.append(Outcome(line, made, Row(row_id, version, to_json({"id": row_id, title: shown}).decode()), why=why))
             continue
-        error = SheafError(rest[0], fields=rest[2])
-        error.code, error.status = rest[1], rest[3]
+        message, code, fields, status = rest
+        error = SheafError(message, fields=fields)
+        error.code, error.status = code, status
         outcomes.append(Outcome(line, None, error=error))
     return outcomes
 
 
-def _row(item: Item | None, row_id: str, version: int) -> Row:
-    text = from_item(item).text if item else to_json({"id": row_id}).decode()
-    return Row(row_id, version, text)
+def _title(entity: EntityType) -> str:
+    """The field by which answers call a row: its first one."""
+    return next(iter(entity.model.model_fields))
 
 
 def _named(row: Row, title: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from sheaf.base import ids
 from sheaf.base.bounds import IMPORT_URLS, UPLOAD_LINK_SECONDS
 from sheaf.base.clock import now
 from sheaf.base.config import config
-from sheaf.base.errors import Conflict, TooLarge, ValidationFailed
+from sheaf.base.errors import Conflict, TooLarge, UnreadableFile, ValidationFailed
 from sheaf.entity import registry
 from sheaf.entity.body import object_of
 from sheaf.entity.names import camel
@@ -24,8 +24,8 @@ from sheaf.formats import csv, media
 from sheaf.jobs import machine, progress
 from sheaf.records import read
 from sheaf.records.once import Once
-from sheaf.store import blobs, keys
-from sheaf.store.table import Item
+from sheaf.store import blobs, keys, table
+from sheaf.store.table import ConditionFailed, Item
 
 MEDIA_TYPES: Mapping[str, Format] = {
     "text/csv": "csv",
@@ -57,7 +57,8 @@ def accept_bulk(caller: Caller, entity: EntityType, request: BulkRequest, once: 
     if once and (first := once.found()):
         return machine.find(caller, first["job"])
     asked = Import(Source("json"), request.verb, request.key, not request.skip_invalid, request.dry)
-    return _accept(caller, "bulk", entity, asked, once, data=to_json(request.items), total=len(request.items))
+    more = {"data": to_json(request.data).decode()} if request.data else {}
+    return _accept(caller, "bulk", entity, asked, once, data=to_json(request.items), total=len(request.items), more=more)
 
 
 def accept_urls(caller: Caller, entity: EntityType, urls: object, once: Once | None = None, *, dry: bool = False) -> Item:
@@ -85,6 +86,8 @@ def accept_file(caller: Caller, entity: EntityType, asked: Import, data: bytes, 
         xlsx.guard(data)
     elif asked.source.format == "csv":
         _, header = next(csv.records(iter([data]), asked.source.encoding, asked.source.delimiter), (0, []))
+        if not header:
+            raise UnreadableFile("The file is empty", fields={"file": "is empty"})
         asked.source.columns(entity, header, asked.verb)
     return _accept(caller, "import", entity, asked, once, data=data)
 
@@ -116,18 +119,32 @@ def retry(caller: Caller, job_id: str, once: Once | None = None) -> Item:
 
     Raises NotFound, Conflict.
     """
+    if once and (first_job := once.found()):
+        return machine.find(caller, first_job["job"])
     job = _finished(caller, job_id, "retried")
     if job["verb"] != "revert":
         require(caller, registry.find(job["entity"]), job["verb"])
-    counts = progress.counted(caller, job)
-    if counts["failed"] == 0 and sum(counts[each] for each in machine.OUTCOMES) == counts["total"]:
+    counts, first = progress.counted(caller, job), machine.chunk(caller, job_id, 0)
+    everything = first is not None and sum(counts[each] for each in machine.OUTCOMES) == counts["total"]
+    if everything and counts["failed"] == 0:
         raise Conflict("No row of this job has failed or was left")
-    first = machine.chunk(caller, job_id, 0)
-    kept: Item = {name: job[name] for name in ("verb", "key", "dry", "source") if name in job}
+    kept: Item = {name: job[name] for name in ("verb", "key", "dry", "source", "strict", "data", "header") if name in job}
     header = {"header": first["header"]} if first and "header" in first else {}
-    made = ids.derived("job", ids.time_of(job_id), f"{job_id}\0retry")
-    return machine.accept(caller, job["kind"], job_id=made, entity=job["entity"], chunks=1, total=0,
+    # Whoever retries: the rows are their owner's, who may do no more than their role lets them.
+    owner = replace(caller, principal=job["a"], role=job["ro"])
+    return machine.accept(owner, job["kind"], job_id=_retry_of(caller, job_id), entity=job["entity"], chunks=1, total=0,
                           plan={**kept, **header, "retry": job_id}, once=once)  # fmt: skip
+
+
+def _retry_of(caller: Caller, job_id: str) -> str:
+    """The id of the one retry of a job: rows that it has done must not be done by another."""
+    made = machine.new_id()
+    try:
+        table.update(config().control_table, keys.job(caller, job_id), "SET #retried = :made",
+                     condition="attribute_not_exists(#retried)", values={"made": made})  # fmt: skip
+    except ConditionFailed as failure:
+        return str((failure.old or {})["retried"])
+    return made
 
 
 def revert(caller: Caller, job_id: str, body: object, once: Once | None = None) -> Item:
@@ -217,7 +234,9 @@ def _finished(caller: Caller, job_id: str, what: str) -> Item:
 
 
 def _flag(settings: Mapping[str, Any], name: str, wrong: dict[str, str], *, default: bool) -> bool:
-    value = {"true": True, "false": False}.get(settings.get(name, default), settings.get(name, default))
+    value = settings.get(name, default)
+    if isinstance(value, str):
+        value = {"true": True, "false": False}.get(value)  # from a query
     if not isinstance(value, bool):
         wrong[name] = "must be true or false"
         return default

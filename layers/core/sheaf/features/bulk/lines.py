@@ -9,7 +9,7 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from sheaf.access.caller import Caller
-from sheaf.base.bounds import CHUNK_ROWS
+from sheaf.base.bounds import CHUNK_BYTES, CHUNK_ROWS
 from sheaf.base.config import config
 from sheaf.features.bulk.engine import Line, Outcome
 from sheaf.formats import ndjson
@@ -25,14 +25,16 @@ class InputWriter:
     def __init__(self, caller: Caller, job_id: str) -> None:
         self._writer = blobs.Writer(config().jobs_bucket, keys.job_object(caller, job_id, "input.ndjson"), _TYPE)
         self.edges = [0]
+        self.starts = [0]  # the index of each chunk's first item
         self.count = 0
 
     def add(self, number: int | None, item: Any, wrong: str = "") -> None:
         """One more item; `wrong` says what is known to be wrong with it."""
         self._writer.write(to_json([self.count, number, item, *([wrong] if wrong else [])]) + b"\n")
         self.count += 1
-        if self.count % CHUNK_ROWS == 0:
+        if self.count - self.starts[-1] == CHUNK_ROWS or self._writer.size - self.edges[-1] > CHUNK_BYTES:
             self.edges.append(self._writer.size)
+            self.starts.append(self.count)
 
     def __enter__(self) -> "InputWriter":
         return self

@@ -1,14 +1,16 @@
 """The forms in which many rows are asked for. All of them end in one BulkRequest."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from pydantic_core import to_json
 
 from sheaf.access import roles
 from sheaf.access.caller import Caller
-from sheaf.base.bounds import BULK_INLINE_ITEMS, BULK_ITEMS
+from sheaf.base.bounds import BULK_INLINE_ITEMS, BULK_ITEMS, DOCUMENT_BYTES
 from sheaf.base.errors import TooLarge, ValidationFailed
-from sheaf.entity.names import Action
+from sheaf.entity.names import SYSTEM_FIELDS, Action
 from sheaf.entity.registry import EntityType
 
 Verb = Literal["create", "update", "upsert", "delete"]
@@ -39,6 +41,11 @@ class BulkRequest:
     return_failures: bool = True
     atomic: bool = False
     dry: bool = False
+    data: Mapping[str, Any] = field(default_factory=dict)  # laid over every item
+
+    def fields(self, item: Any) -> Any:
+        """An item with what is laid over it."""
+        return {**item, **self.data} if self.data and isinstance(item, dict) else item
 
     @property
     def is_inline(self) -> bool:
@@ -71,7 +78,11 @@ def parse(entity: EntityType, body: object, method: str = "POST", *, dry: bool =
         wrong[form] = "is required" if found is None else "must be an array"
     data = body.get("data", {})
     if not isinstance(data, dict) or (form == "ids" and verb == "update" and not data):
-        wrong["data"] = "must be an object of fields"
+        wrong["data"], data = "must be an object of fields", {}
+    elif own := [name for name in ("id", "version") if name in data]:
+        wrong[f"data.{own[0]}"] = "stands in ids"
+    elif len(to_json(data)) > DOCUMENT_BYTES:
+        wrong["data"] = f"is larger than a row may be ({DOCUMENT_BYTES:,} bytes)"
     key = named(str(options.get("key", "")))
     _check_key(entity, verb, key, wrong)
     whole = form == "items" and verb in ("create", "upsert")
@@ -79,13 +90,21 @@ def parse(entity: EntityType, body: object, method: str = "POST", *, dry: bool =
         wrong["options.skipInvalid"] = "cannot be false here; atomic writes all or nothing"
     if wrong or not isinstance(found, list):
         raise ValidationFailed("The bulk request is malformed", fields=wrong)
-    items = (
-        [{"id": each, **data} if not isinstance(each, dict) else {**each, **data} for each in found] if form == "ids" else found
-    )
+    items = [each if isinstance(each, dict) else {"id": each} for each in found] if form == "ids" else found
     return _bounded(BulkRequest(
         verb, items, key, options.get("skipInvalid", not whole), options.get("returnFailures", not whole),
-        options.get("atomic", False), dry or options.get("dryRun", False),
+        options.get("atomic", False), dry or options.get("dryRun", False), data,
     ), form)  # fmt: skip
+
+
+def server_set(entity: EntityType) -> frozenset[str]:
+    """What a row that was exported carries and no new row can be given."""
+    return frozenset((*SYSTEM_FIELDS, *entity.given))
+
+
+def without(item: Any, names: frozenset[str]) -> Any:
+    """An item without some of its members."""
+    return {name: value for name, value in item.items() if name not in names} if isinstance(item, dict) else item
 
 
 def require(caller: Caller, entity: EntityType, verb: Verb) -> None:

@@ -77,15 +77,15 @@ class Source:
         mapping = {title: names.get(name, name) if name is not None else None for title, name in self.mapping.items()}
         return cells.columns(entity, titles, mapping, born=verb in ("create", "upsert"), clear=self.clear)
 
-    def fields(self, entity: EntityType, columns: Columns | None, item: Any) -> Any:
-        """The fields of one row."""
+    def fields(self, entity: EntityType, columns: Columns | None, left_out: frozenset[str], item: Any) -> Any:
+        """The fields of one row; of an object without those `left_out`, which a file may hold and only the server sets."""
         if columns is not None:
             texts = [csv.meant(each) if isinstance(each, str) and self.format == "csv" else each for each in item]
             return columns.row(texts)
-        if self.camel and isinstance(item, dict):
-            names = {camel(name): name for name in entity.model.model_fields}
-            return {names.get(name, name): value for name, value in item.items()}
-        return item
+        if not isinstance(item, dict):
+            return item
+        names = {camel(name): name for name in entity.model.model_fields} if self.camel else {}
+        return {names.get(name, name): value for name, value in item.items() if name not in left_out}
 
     def _pieces(self, caller: Caller, job_id: str) -> Iterator[bytes]:
         if self.upload:

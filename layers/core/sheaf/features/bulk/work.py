@@ -1,7 +1,8 @@
 """The chunks of a job over rows. The first one reads the input and cuts it; each of the others does CHUNK_ROWS of its rows."""
 
+from bisect import bisect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -10,19 +11,22 @@ from pydantic_core import from_json, to_json
 
 from sheaf.access.caller import Caller
 from sheaf.base import ids
-from sheaf.base.bounds import BULK_ITEMS, CHUNK_ROWS
+from sheaf.base.bounds import BULK_ITEMS
 from sheaf.base.errors import SheafError, ValidationFailed
+from sheaf.entity import registry
 from sheaf.entity.cells import Columns
 from sheaf.entity.registry import EntityType, find
 from sheaf.features.bulk import engine, files, lines
 from sheaf.features.bulk.engine import Operation, Outcome
 from sheaf.features.bulk.inline import Twins, complaints
+from sheaf.features.bulk.request import server_set
 from sheaf.features.bulk.source import Source
 from sheaf.features.bulk.videos import resolved
 from sheaf.jobs import chunks, machine
 from sheaf.jobs.machine import Status
 from sheaf.jobs.runner import JobFailed, Result, Task
 from sheaf.jobs.shapes import Prepared
+from sheaf.records import read
 from sheaf.store.table import Item
 
 Rows = Iterator[tuple[int | None, Any]]
@@ -40,15 +44,26 @@ class _Plan:
     def verb(self) -> Any:
         return self.job["verb"]
 
+    @property
+    def left_out(self) -> frozenset[str]:
+        born = self.job["kind"] == "import" and self.verb in ("create", "upsert")
+        return server_set(self.entity) if born else frozenset()
+
     def columns(self, header: str | None) -> Columns | None:
         return self.source.columns(self.entity, from_json(header), self.verb) if header else None
 
     def operation(self, columns: Columns | None) -> Operation:
-        make: Callable[[Any], Any] = partial(self.source.fields, self.entity, columns)
+        make: Callable[[Any], Any] = partial(self.source.fields, self.entity, columns, self.left_out)
         if self.source.format == "urls":
             make = resolved
+        if "data" in self.job:
+            make = partial(_overlaid, from_json(self.job["data"]))
         return Operation(self.verb, self.job["sk"], ids.time_of(self.job["sk"]), self.job.get("key", ""),
                          bool(self.job.get("dry")), make)  # fmt: skip
+
+
+def _overlaid(data: Mapping[str, Any], item: Any) -> Any:
+    return {**item, **data} if isinstance(item, dict) else item
 
 
 class RowsWork(Prepared):
@@ -84,10 +99,10 @@ def _prepare(task: Task) -> Result:
     try:
         with lines.InputWriter(caller, job["sk"]) as made:
             rows = _rows(caller, job, plan.source)
-            if plan.source.is_table and "retry" not in job:
-                header, columns = _head(plan, rows)
-            elif "header" in job:
+            if "header" in job:
                 header, columns = from_json(job["header"]), plan.columns(job["header"])
+            elif plan.source.is_table:
+                header, columns = _head(plan, rows)
             for number, item in islice(rows, BULK_ITEMS + 1):
                 if made.count == BULK_ITEMS:
                     raise JobFailed(f"There are more than {BULK_ITEMS:,} rows, the most that one job takes")
@@ -104,14 +119,14 @@ def _prepare(task: Task) -> Result:
     if header is not None:
         told["header"] = to_json(header).decode()
     if bad:
-        _refuse(task, bad, told)
+        _refuse(task, bad, told, made.starts)
     return told
 
 
-def _refuse(task: Task, bad: Mapping[int, Outcome], told: Mapping[str, int | str]) -> None:
+def _refuse(task: Task, bad: Mapping[int, Outcome], told: Mapping[str, int | str], starts: Sequence[int]) -> None:
     """End the job before anything is written; its files name the invalid rows."""
     for number in range(1, int(told["count"]) + 1):
-        mine = [outcome for index, outcome in bad.items() if index // CHUNK_ROWS == number - 1]
+        mine = [outcome for index, outcome in bad.items() if bisect(starts, index) == number]
         if mine:
             lines.put_part(task.caller, task.job["sk"], number, mine)
             chunks.finish(task.caller, task.job["sk"], number, {"failed": len(mine), "parted": 1, "count": told["count"]})
@@ -144,6 +159,9 @@ def _rows(caller: Caller, job: Item, source: Source) -> Rows:
         return _of_job(caller, before, failed=True)
     if before := job.get("revert"):
         return _of_job(caller, before, failed=False)
+    if source.upload and not source.version:
+        document = read.one(caller, registry.files(), source.upload).document
+        source = replace(source, version=document["object_version"])  # the one that was looked at
     if source.format == "json" and not source.upload:
         return ((None, item) for _, item in source.rows(caller, job["sk"]))
     return iter(source.rows(caller, job["sk"]))
@@ -153,6 +171,10 @@ def _of_job(caller: Caller, job_id: str, *, failed: bool) -> Rows:
     """The rows that an earlier job could not do or did not come to, or what it has done."""
     job = machine.find(caller, job_id)
     done = {int(each["sk"]): each for each in machine.results(caller, job_id)}
+    if failed and "edges" not in done.get(0, {}):
+        # It was stopped before its input was cut: that is read again as it stands.
+        yield from _rows(caller, job, Source.of(job["source"]))
+        return
     for line, told in lines.walk(caller, job, done) if 0 in done else ():
         if failed and (told is None or told["outcome"] == "failed"):
             yield line.number, line.item
@@ -173,7 +195,7 @@ def _tried(plan: _Plan, columns: Columns | None, item: Any) -> Any:
     if plan.source.format == "urls" or plan.verb == "revert":
         return item
     try:
-        return plan.source.fields(plan.entity, columns, item)
+        return plan.source.fields(plan.entity, columns, plan.left_out, item)
     except ValidationFailed:
         return item
 

@@ -33,9 +33,9 @@ class PackageWork(Steps):
     def run(self, task: Task) -> Result:
         """Look until the entity or the time runs out; what a step finds lies in a file of its own."""
         before = machine.chunk(task.caller, task.job["sk"], task.number - 1) if task.number else None
-        paths = registry.paths()
+        paths = [*registry.paths(), *registry.PRIVATE]
         place, after = (before["place"], before["after"]) if before else (0, "")
-        entity = registry.find(paths[place])
+        entity = registry.known(paths[place]) or registry.find(paths[place])
         found: list[str] = []
         deadline, full = time.monotonic() + EXPORT_STEP_SECONDS, False
         condition = _theirs(entity, task.job["subject"])
