@@ -76,7 +76,8 @@ def bare(stack: dict[str, Any], count: int) -> float:
 
 def imported(stack: dict[str, Any], client: Client, count: int, seconds: float) -> None:
     """As one compressed body, and as a finished upload: accepted at once, moving all the time, every record in one bucket."""
-    client.post("/v1/contacts/bulk", contacts(1, "warm"))  # a cold start is measured elsewhere
+    warm = client.post("/v1/contacts/bulk", contacts(1_000, "warm"))  # cold starts are measured elsewhere
+    watched(client, warm.data["id"], 120)
     yardstick = bare(stack, count)
     mark = f"m{time.time_ns()}"
     packed = gzip.compress(json.dumps(contacts(count, mark)).encode())
