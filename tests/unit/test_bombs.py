@@ -105,7 +105,7 @@ CSV: dict[str, Callable[[], Iterator[bytes]]] = {
     "three hundred columns": lambda: iter([b"c," * 300 + b"\n"]),
     "another encoding": lambda: iter([b"a,b\n\xff\xfe\xfd,1\n"]),
     "half a letter": lambda: iter(["a,b\né".encode("utf-16")[:-1]]),
-    "a field beyond the reader's limit": lambda: iter([b'a\n"' + b"x" * 500_000 + b'"\n']),
+    "a field beyond the reader's limit": lambda: iter([b'a\n"' + b"x" * 1_500_000 + b'"\n']),
 }  # fmt: skip
 NDJSON: dict[str, Callable[[], Iterator[bytes]]] = {
     "a line of a hundred megabytes": lambda: repeat(b"x" * 1_000_000, 100),

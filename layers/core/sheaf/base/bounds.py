@@ -2,7 +2,8 @@
 
 DOCUMENT_BYTES = 48 * 1024  # one row as it stands escaped in an answer: 100 of them fit Lambda's 6 MB
 BODY_BYTES = 1_000_000  # a request body
-BULK_BODY_BYTES = 5_000_000  # a request body on bulk and import
+BULK_BODY_BYTES = 5_000_000  # a request body on bulk, import and batch upload
+BULK_UNPACKED_BYTES = 15_000_000  # what such a body may unpack to where it comes as gzip
 GZIP_RATIO = 200  # a compressed body may grow to this many times its size, and to the route's limit
 JSON_DEPTH = 30  # nesting of a request body
 NUMBER_DIGITS = 38  # digits of a whole number in a request body
@@ -60,7 +61,6 @@ JOB_STALLED_SECONDS = 900  # a job without progress for so long is begun again w
 JOB_REVIVALS = 3  # times that is tried before the job fails
 JOB_ERROR_GROUPS = 50  # groups of equal errors that a job tells
 EXPORT_SORTED_ROWS = 20_000  # rows of an export in an order that no index serves
-AUDIENCE_BYTES = 5_000_000  # a batch upload in a request body; larger ones are sent as a file
 AUDIENCE_PAGE = 1_000  # records of a page of a batch upload
 AUDIENCE_UPLOADS = 1_000  # batch uploads of one user
 CHUNK_ROWS = 100  # rows of a bulk chunk: about a second of work, so that a job's counts move all the time

@@ -67,19 +67,19 @@ class Request:
         """What the client would like."""
         return prefer.parse(self.headers.get("prefer", ""))
 
-    def json(self, limit: int = BODY_BYTES) -> Any:
-        """The body as JSON; raises TooLarge, UnsupportedMediaType or InvalidJson."""
+    def json(self, limit: int = BODY_BYTES, unpacked: int = 0) -> Any:
+        """The body as JSON (edge/body.py has the limits); raises TooLarge, UnsupportedMediaType or InvalidJson."""
         kind = self.headers.get("content-type", "application/json")
-        return body.read(self.body, kind, self.headers.get("content-encoding", ""), limit)
+        return body.read(self.body, kind, self.headers.get("content-encoding", ""), limit, unpacked)
 
     @property
     def media_type(self) -> str:
         """The body's media type, `application/json` where none is said."""
         return body.media_type(self.headers.get("content-type", "application/json"))
 
-    def bytes(self, limit: int) -> bytes:
+    def bytes(self, limit: int, unpacked: int = 0) -> bytes:
         """The body as it is, unpacked where it comes as gzip; raises TooLarge, UnsupportedMediaType."""
-        return body.whole(self.body, self.media_type, self.headers.get("content-encoding", ""), limit)
+        return body.whole(self.body, self.media_type, self.headers.get("content-encoding", ""), limit, unpacked)
 
     def once(self, caller: Caller | None = None) -> Once | None:
         """The request's Idempotency-Key, where it has one; raises BadRequest for one that cannot be.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sheaf.base.bounds import AUDIENCE_BYTES, AUDIENCE_PAGE
+from sheaf.base.bounds import AUDIENCE_PAGE, BULK_BODY_BYTES, BULK_UNPACKED_BYTES
 from sheaf.base.errors import InvalidParameter
 from sheaf.edge.api import Api
 from sheaf.edge.envelope import Reply
@@ -33,7 +33,7 @@ def register(api: Api) -> None:
 
 
 def _create(request: Request) -> Reply:
-    caller, asked = request.caller, uploads.parse(request.json(AUDIENCE_BYTES))
+    caller, asked = request.caller, uploads.parse(request.json(BULK_BODY_BYTES, BULK_UNPACKED_BYTES))
     if "file" in asked:
         return _announce(request, asked)
     row = uploads.create(caller, asked, request.once())
@@ -81,7 +81,7 @@ def _remove(request: Request, upload_id: str) -> Reply:
 
 
 def _save(request: Request, upload_id: str) -> Reply:
-    row = segments.create(request.caller, upload_id, request.json(AUDIENCE_BYTES), request.once())
+    row = segments.create(request.caller, upload_id, request.json(BULK_BODY_BYTES, BULK_UNPACKED_BYTES), request.once())
     return _reply(request, _segment(row.document), 201, message="Segment saved", headers={"Location": f"../../segments/{row.id}"})
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sheaf.base.bounds import BATCH_UPDATE_ITEMS, BULK_BODY_BYTES
+from sheaf.base.bounds import BATCH_UPDATE_ITEMS, BULK_BODY_BYTES, BULK_UNPACKED_BYTES
 from sheaf.base.errors import InvalidParameter, TooLarge, UnsupportedMediaType, ValidationFailed
 from sheaf.edge.accepted import accepted
 from sheaf.edge.api import Api
@@ -45,7 +45,7 @@ def _update(request: Request, entity: str) -> Reply:
 def _import_videos(request: Request) -> Reply:
     """Videos come by their addresses, too."""
     found = registry.find("videos")
-    body = request.json(BULK_BODY_BYTES) if request.media_type == "application/json" else None
+    body = request.json(BULK_BODY_BYTES, BULK_UNPACKED_BYTES) if request.media_type == "application/json" else None
     if not isinstance(body, dict) or "urls" not in body:
         return _import(request, "videos")
     require(request.caller, found, "create")
@@ -58,7 +58,7 @@ def _import(request: Request, entity: str) -> Reply:
     found = registry.find(entity)
     kind, form = request.media_type, request.query.get("format")
     if kind == "application/json" or (kind in GZIP and form is None):
-        body = request.json(BULK_BODY_BYTES)
+        body = request.json(BULK_BODY_BYTES, BULK_UNPACKED_BYTES)
         if isinstance(body, dict) and any(name in body for name in _SOURCES):
             return _import_upload(request, found, body)
         asked = _read(request, found, body, "POST")
@@ -72,7 +72,9 @@ def _import(request: Request, entity: str) -> Reply:
     settings = object_of(dict(request.query), *jobs.SETTINGS, error="The import request is wrong")
     how = jobs.parse(found, settings, kind, camelled=request.version > 1, dry=_dry(request))
     require(request.caller, found, how.verb)
-    return accepted(request, jobs.accept_file(request.caller, found, how, request.bytes(BULK_BODY_BYTES), request.once()))
+    return accepted(
+        request, jobs.accept_file(request.caller, found, how, request.bytes(BULK_BODY_BYTES, BULK_UNPACKED_BYTES), request.once())
+    )
 
 
 def _import_upload(request: Request, entity: EntityType, body: dict[str, object]) -> Reply:
@@ -91,7 +93,7 @@ def _import_upload(request: Request, entity: EntityType, body: dict[str, object]
 
 
 def _asked(request: Request, entity: EntityType, method: str) -> BulkRequest:
-    return _read(request, entity, request.json(BULK_BODY_BYTES), method)
+    return _read(request, entity, request.json(BULK_BODY_BYTES, BULK_UNPACKED_BYTES), method)
 
 
 def _read(request: Request, entity: EntityType, body: object, method: str) -> BulkRequest:
