@@ -17,6 +17,7 @@ import template
 from client import Client, Receiver, fetch, send_form, until
 
 pytestmark = pytest.mark.e2e
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 @pytest.fixture
@@ -88,6 +89,52 @@ def test_a_thousand_rows_through_the_queue_with_true_counts(client: Client) -> N
         cursor = page.json["meta"]["nextCursor"]
     assert len(found) == len(set(found)) == 1_000
     print(f"\n1,000 rows: accepted in {accepted:.2f} s, done in {time.monotonic() - started:.1f} s")
+
+
+CURL = """#!{python}
+# Stands for curl where that is not installed: the options that the script uses.
+import sys, urllib3
+given = sys.argv[1:]
+value = lambda name: given[given.index(name) + 1]
+headers = dict(given[place + 1].split(": ", 1) for place, word in enumerate(given) if word == "-H")
+body = open(value("--data-binary")[1:], "rb").read()
+url = next(word for word in given if word.startswith("http"))
+answer = urllib3.request(value("-X"), url, body=body, headers=headers, redirect=False, retries=False)
+open(value("-o"), "wb").write(answer.data)
+print(answer.status, end="")
+"""
+
+
+# contract: 61
+def test_the_script_of_the_batch_upload(stack: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "curl").write_text(CURL.replace("{python}", sys.executable))
+    (tmp_path / "curl").chmod(0o755)
+    done = subprocess.run(
+        ["scripts/test-batch-upload-api.sh"], cwd=template.ROOT, capture_output=True, text=True, check=False,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "BASE": stack["base_url"], "KEY": stack["tenants"][0]["api_key"]})  # fmt: skip
+    assert done.returncode == 0 and done.stdout.count("ok ") == 5, done.stdout + done.stderr
+
+
+def test_a_table_and_a_workbook_reach_the_function_as_they_were_sent(client: Client) -> None:
+    mark = str(time.time_ns())
+    table = f"title\tdescription\r\nÄ {mark}\t=1+1\r\n".encode("utf-16")
+    made = client.call("POST", "/v1/import/tasks", table, {"Content-Type": "text/csv"})
+    assert made.status == 202, made.body
+    assert client.get(f"/v1/jobs/{made.data['id']}?wait=20").data["counts"]["created"] == 1
+    job = client.post(
+        "/v1/tasks/export", {"format": "xlsx", "filter": {"title": f"Ä {mark}"}, "fields": ["title", "description"]}
+    )
+    shown = client.get(f"/v1/jobs/{job.data['id']}?wait=20").data
+    again = client.call("POST", "/v1/import/tasks", fetch(shown["result"]["url"]).body, {"Content-Type": XLSX})
+    assert again.status == 202 and client.get(f"/v1/jobs/{again.data['id']}?wait=20").data["counts"]["created"] == 1
+
+    def found() -> Any:
+        rows = client.get(f"/v1/tasks?search={mark}").data
+        return rows if len(rows) == 2 else None
+
+    assert [(row["title"], row["description"]) for row in until(found, 30)] == [(f"Ä {mark}", "=1+1")] * 2
+    assert client.post(f"/v1/jobs/{again.data['id']}/revert", {}).status == 202
+    until(lambda: len(client.get(f"/v1/tasks?search={mark}").data) == 1 or None, 30)
 
 
 def test_another_tenant_finds_nothing(client: Client, other: Client) -> None:
