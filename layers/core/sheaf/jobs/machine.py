@@ -72,7 +72,7 @@ def new_id() -> str:
 def find(caller: Caller, job_id: str) -> Item:
     """The job's row; raises NotFound."""
     item = table.get(config().control_table, keys.job(caller, job_id)) if ids.is_id(job_id, "job") else None
-    if item is None or item.get("ttl", now()) < now():
+    if item is None or table.is_over(item):
         raise NotFound(f"There is no job {job_id[:80]!r}")
     return item
 

@@ -10,7 +10,7 @@ from pydantic_core import from_json
 
 from sheaf.access.caller import Caller
 from sheaf.base.bounds import JOB_WAIT_SECONDS, LINK_SECONDS
-from sheaf.base.clock import iso, now, now_ms
+from sheaf.base.clock import iso, now_ms
 from sheaf.base.config import config
 from sheaf.base.errors import Conflict, InvalidCursor, InvalidParameter, NotFound
 from sheaf.base.ids import is_id
@@ -67,7 +67,7 @@ def listing(caller: Caller, asked: Mapping[str, str], limit: int, cursor: str | 
     for read, job in enumerate(table.query(config().control_table, pk, after=cursor or "", newest_first=True, page=100), 1):
         mine = job["a"] == caller.principal or caller.role == "admin"
         wanted = all(job[_FILTERS[name]] in text.split(",") for name, text in asked.items())
-        if mine and wanted and (not kinds or job["kind"] in kinds) and job.get("ttl", now()) >= now():
+        if mine and wanted and (not kinds or job["kind"] in kinds) and not table.is_over(job):
             found.append(job)
         if len(found) > limit:
             break

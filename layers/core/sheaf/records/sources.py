@@ -10,7 +10,6 @@ from itertools import islice
 from typing import Protocol
 
 from sheaf.base.bounds import COUNTED_READS
-from sheaf.base.clock import now
 from sheaf.base.config import config
 from sheaf.entity.registry import EntityType
 from sheaf.records.rows import Row, from_item, order_attribute, order_key
@@ -48,7 +47,7 @@ class Partition:
         """As Source."""
         for item in table.query(config().records_table, self.span, after=after, newest_first=self.descending, page=batch):
             # DynamoDB removes what has expired a day or two late.
-            yield item["sk"], None if item.get("ttl", now()) < now() else from_item(item)
+            yield item["sk"], None if table.is_over(item) else from_item(item)
 
     def positions(self) -> Iterator[str]:
         """As Source."""

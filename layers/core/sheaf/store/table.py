@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
+from sheaf.base.clock import now
 from sheaf.base.errors import Unavailable
 from sheaf.store.aws import client
 from sheaf.store.keys import Key
@@ -131,6 +132,12 @@ def put_all(table: str, items: Mapping[Key, Item]) -> None:
             time.sleep(random.uniform(0.02, 0.05) * (attempt + 1))  # noqa: S311  # spreads writers, keeps no secret
     if rest:
         raise Unavailable("The database is busy; try again")
+
+
+def is_over(item: Item) -> bool:
+    """Whether an item's time is over: DynamoDB removes it only a day or two later."""
+    # One look at the clock: with two of them, an item without an end was over whenever a second ended in between.
+    return "ttl" in item and bool(item["ttl"] < now())
 
 
 def setting(values: Mapping[str, Any]) -> str:
