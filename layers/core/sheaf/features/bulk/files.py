@@ -11,6 +11,7 @@ from sheaf.base.bounds import JOB_ERROR_GROUPS
 from sheaf.base.config import config
 from sheaf.features.bulk import lines
 from sheaf.features.bulk.engine import Line
+from sheaf.features.bulk.source import Source
 from sheaf.formats import csv
 from sheaf.jobs.runner import Result
 from sheaf.store import blobs, keys
@@ -51,6 +52,7 @@ class _File:
 def write(caller: Caller, job: Item, done: Mapping[int, Item]) -> Result:
     """Write the files of a job that ends; what joins its row."""
     header: list[str] | None = from_json(done[0]["header"]) if 0 in done and "header" in done[0] else None
+    from_csv = Source.of(job["source"]).format == "csv"
     groups = Groups()
     with ExitStack() as stack:
         results = _File(stack, caller, job, "results", [*header, *_RESULTS] if header is not None else None)
@@ -62,12 +64,12 @@ def write(caller: Caller, job: Item, done: Mapping[int, Item]) -> Result:
                                                      for place in range(len(header))]  # fmt: skip
             place = line.index if line.number is None else line.number
             if told is None:
-                unprocessed.add({"index": line.index, "row": line.number, "item": line.item}, [*_cells(said), place])
+                unprocessed.add({"index": line.index, "row": line.number, "item": line.item}, [*_cells(said, from_csv), place])
             elif told["outcome"] == "failed":
-                errors.add({**told, "item": line.item}, [*_cells(said), place, told["error"], told["code"]])
+                errors.add({**told, "item": line.item}, [*_cells(said, from_csv), place, told["error"], told["code"]])
                 groups.add(place, told)
             else:
-                results.add({**told, "item": line.item}, [*_cells(said), place, told["id"], told["outcome"], told["version"],
+                results.add({**told, "item": line.item}, [*_cells(said, from_csv), place, told["id"], told["outcome"], told["version"],
                                                           told.get("reason")])  # fmt: skip
     found = {"errors": errors, "unprocessed": unprocessed}
     files = {name: file.name for name, file in found.items() if file.writer}
@@ -105,8 +107,10 @@ def ranges(numbers: list[int]) -> str:
     return ", ".join([*shown, *(["…"] if len(found) > _RANGES else [])])
 
 
-def _cells(said: Any) -> list[Any]:
-    return said if isinstance(said, list) else []
+def _cells(said: Any, from_csv: bool) -> list[Any]:
+    """The cells of a record as they are meant: the writer puts the apostrophes back that a CSV file came with."""
+    cells = said if isinstance(said, list) else []
+    return [csv.meant(each) if from_csv and isinstance(each, str) else each for each in cells]
 
 
 def place_of(line: Line) -> int:
