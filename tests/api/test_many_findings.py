@@ -296,11 +296,15 @@ def test_what_was_exported_can_be_sent_back(
 
 
 def test_a_file_of_errors_is_mended_and_sent_again(sheaf: world.World, acme: world.Tenant) -> None:
-    shown = job(sheaf, acme.key, sheaf.http("POST", "/v1/import/tasks", "title,status\n,todo\n", key=acme.key, headers=CSV))
-    mended = sheaf.download(shown["errorsUrl"]).replace("\n,todo", "\nMended,todo")
+    table = "title,status,description\n'=A,todo,'=1+1\n'=B,none,'=1+1\n"
+    shown = job(sheaf, acme.key, sheaf.http("POST", "/v1/import/tasks", table, key=acme.key, headers=CSV))
+    assert sheaf.download(shown["result"]["url"]).splitlines()[1].startswith("'=A,todo,'=1+1,")
+    mended = sheaf.download(shown["errorsUrl"]).replace(",none,", ",todo,")
     assert (
         job(sheaf, acme.key, sheaf.http("POST", "/v1/import/tasks", mended, key=acme.key, headers=CSV))["counts"]["created"] == 1
     )
+    rows = sheaf.http("GET", "/v1/tasks", key=acme.key).data
+    assert {(row["title"], row["description"]) for row in rows} == {("=A", "=1+1"), ("=B", "=1+1")}
 
 
 def test_a_removed_batch_leaves_no_record_and_no_file(

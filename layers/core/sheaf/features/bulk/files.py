@@ -69,8 +69,8 @@ def write(caller: Caller, job: Item, done: Mapping[int, Item]) -> Result:
                 errors.add({**told, "item": line.item}, [*_cells(said, from_csv), place, told["error"], told["code"]])
                 groups.add(place, told)
             else:
-                results.add({**told, "item": line.item}, [*_cells(said, from_csv), place, told["id"], told["outcome"], told["version"],
-                                                          told.get("reason")])  # fmt: skip
+                cells = [*_cells(said, from_csv), place, told["id"], told["outcome"], told["version"], told.get("reason")]
+                results.add({**told, "item": line.item}, cells)
     found = {"errors": errors, "unprocessed": unprocessed}
     files = {name: file.name for name, file in found.items() if file.writer}
     return {"file": results.name, "rows": results.rows, "bytes": made.size, "sha256": made.sha256,
