@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 
+import rights
 import world
 from sheaf.formats import xlsx
 from sheaf.store import aws
@@ -220,7 +221,8 @@ def test_a_file_that_is_another_or_never_comes_ends_the_job(sheaf: world.World, 
     shown = job(sheaf, acme, lie)
     assert (shown["status"], shown["error"]) == ("failed", "the file was rejected: The file has 6 bytes, 5 were announced")
     with world.later(5_000):
-        world.function("on_schedule").handler(world.event("on_schedule.minute"), world.CONTEXT)
+        with rights.of("on_schedule"):
+            world.function("on_schedule").handler(world.event("on_schedule.minute"), world.CONTEXT)
         shown = job(sheaf, acme, never)
     assert (shown["status"], shown["error"]) == ("failed", "the file did not arrive in time")
 

@@ -118,7 +118,8 @@ def test_a_batch_whose_file_is_refused_or_never_comes_says_so(sheaf: world.World
     sheaf.arrive(acme, lie["file"]["id"], b"email\na@b\n")
     sheaf.settle()
     with world.later(5_000):
-        world.function("on_schedule").handler(world.event("on_schedule.minute"), world.CONTEXT)
+        with rights.of("on_schedule"):
+            world.function("on_schedule").handler(world.event("on_schedule.minute"), world.CONTEXT)
         sheaf.settle()
         for made, reason in ((lie, "was rejected"), (never, "did not arrive")):
             shown = sheaf.http("GET", f"{BATCH}/{made['upload_id']}", key=acme.key).json

@@ -20,6 +20,9 @@ RARE = {
         "s3:GetObject",
         "uploads/*",
     ): "links name the version that was checked; the local stack was not tried without it",
+    ("on_job", "dynamodb:DeleteItem", "ControlTable"): "undoes a lease that a cancel has overtaken",
+    ("on_job", "s3:AbortMultipartUpload", "jobs/*"): "gives up the parts of a large file that was stopped",
+    ("on_schedule", "dynamodb:DeleteItem", "ControlTable"): "strikes a job whose end the stream has not told",
     ("on_delivery", "sqs:SendMessage*", "DeliveriesDeadQueue"): "used when a delivery is given up",
     ("on_change", "sqs:SendMessage*", "ChangesAsideQueue"): "used when a change cannot be followed",
 }
