@@ -163,7 +163,9 @@ def fuzz(
     fill(sheaf, acme)
     with Server(sheaf) as server:
         schema = schemathesis.openapi.from_dict(DOCUMENTS[version]).include(path_regex=paths)
-        schema.config.update(base_url=server.url, headers={"Authorization": f"Bearer {acme.key}"}, continue_on_failure=True)
+        schema.config.update(
+            base_url=server.url, headers={"Authorization": f"Bearer {acme.key}"}, continue_on_failure=True, request_timeout=60
+        )
         schema.config.generation.update(max_examples=examples, database="none", no_shrink=True, deterministic=seed == 0)
         schema.config.checks.update(included_check_names=[check.__name__ for check in CHECKS])
         wrong: list[str] = []

@@ -20,13 +20,14 @@ def client(stack: dict[str, Any]) -> Client:
 
 
 def send(client: Client, method: str, path: str, body: Any, headers: dict[str, str]) -> Answer:
-    """One call; a 503 says that nothing happened or that the answer is not recorded yet, so it is sent again."""
-    for _ in range(100):
+    """One call; a 503 says that nothing happened or that the answer is not recorded yet, so it is sent again for a minute."""
+    deadline = time.monotonic() + 60
+    while True:
         answer = client.call(method, path, body, headers)
         if answer.status not in (409, 503):
             return answer
+        assert time.monotonic() < deadline, answer.body
         time.sleep(0.05)
-    raise AssertionError(answer.body)
 
 
 def two_writers(client: Client, interleavings: int) -> None:
