@@ -9,14 +9,17 @@ import importlib.util
 import json
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType, SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import unquote, urlsplit
 
+from botocore.client import BaseClient
 from moto import mock_aws
 from moto.dynamodb.models import dynamodb_backends
 from moto.ses.models import ses_backends
@@ -344,5 +347,14 @@ def a_world() -> Iterator[World]:
         limits.forget_blocks,
     ):
         forget()
-    with mock_aws():
+    with mock_aws(), patch.object(BaseClient, "_make_api_call", _one_at_a_time):
         yield World()
+
+
+def _one_at_a_time(self: BaseClient, *args: Any, _call: Any = BaseClient._make_api_call) -> Any:
+    """moto looks at a condition and writes in two steps; DynamoDB does it in one, also for the threads of a function."""
+    with _lock:
+        return _call(self, *args)
+
+
+_lock = threading.RLock()
