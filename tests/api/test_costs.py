@@ -4,7 +4,7 @@ import re
 
 import template
 import world
-from sheaf.access import limits
+from sheaf.access import limits, tenants
 from sheaf.base import clock
 from sim.faults import kill_at
 
@@ -22,6 +22,8 @@ def test_every_endpoint_makes_the_calls_it_is_said_to_make(sheaf: world.World, a
     for name, calls in documented.items():
         # A process that has been at work for a moment holds a block of the tenant's quota.
         limits._blocks[acme.id] = limits._Block(window + 1, 100, 0)
+        tenants.forget()
+        tenants.believed(acme.setup)  # and has looked at the tenant less than a second ago
         method, path, *key = name.split(" ", maxsplit=2)
         path = path.replace("/jobs/{id}", f"/jobs/{job}").replace("{entity}", "tasks").replace("{id}", task)
         with clock.using(lambda: (window + 1) * 60.0), kill_at(0, "before-call") as counter:
