@@ -8,26 +8,11 @@ from sheaf.access.caller import worker
 from sheaf.base.errors import NotFound
 from sheaf.edge import consume
 from sheaf.edge.start import start
-from sheaf.features.accounts.members import UsersWork
-from sheaf.features.accounts.tenants import ResetWork
-from sheaf.features.audience.uploads import AudienceWork
-from sheaf.features.bulk.work import RowsWork
-from sheaf.features.export.analytics import AnalyticsWork
-from sheaf.features.export.package import PackageWork
-from sheaf.features.export.work import ExportWork
+from sheaf.edge.works import work_of
 from sheaf.jobs import machine, runner
 from sheaf.jobs.chunks import Busy
 
 settings = start()
-WORK: Mapping[str, runner.Work] = {
-    **dict.fromkeys(("bulk", "import", "revert"), RowsWork()),
-    "export": ExportWork(),
-    "analytics": AnalyticsWork(),
-    "package": PackageWork(),
-    "audience": AudienceWork(),
-    "reset": ResetWork(),
-    "users": UsersWork(),
-}
 LAST_TRY = 5  # one below the queue's maxReceiveCount, so that a job whose worker is killed each time is ended too
 
 
@@ -44,7 +29,7 @@ def _run(message: Mapping[str, Any], tries: int) -> None:
         return  # it was kept as long as jobs are kept
     # What the rows say of their writer is who asked for the job, who could do no more than their role lets them.
     caller = replace(caller, principal=job["a"], role=job["ro"])
-    work = WORK[job["kind"]]
+    work = work_of(job["kind"])
     if tries > LAST_TRY:
         runner.give_up(caller, job, number, work, f"chunk {number} failed {LAST_TRY} times")
         raise RuntimeError("given up: the message goes to the dead-letter queue")
