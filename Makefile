@@ -29,7 +29,7 @@ check: setup ## ruff, mypy, cfn-lint, sam validate
 	@$(BIN)/python scripts/check.py
 
 test: check ## check, then every test, end to end on a stack of its own
-	@$(BIN)/python -m pytest --cov --cov-report=term tests
+	@$(BIN)/python -m pytest -n auto --maxprocesses=4 tests
 
 soak: setup ## the full-size figures: PART=chaos, or all
 	@$(BIN)/python -m pytest -m soak -s tests $(if $(PART),-k $(PART),)

@@ -10,8 +10,15 @@ ROOT = Path(__file__).resolve().parent.parent
 CHECKS = {
     "ruff check": [".venv/bin/ruff", "check", "."],
     "ruff format": [".venv/bin/ruff", "format", "--check", "."],
-    "mypy --strict, layers": [".venv/bin/mypy", "layers/core/sheaf", "layers/core/entities", "layers/core/endpoints"],
+    "mypy --strict, layers": [
+        ".venv/bin/mypy",
+        "layers/core/sheaf",
+        "layers/core/entities",
+        "layers/core/endpoints",
+        "layers/core/custom_events",
+    ],
     "mypy --strict, scripts": [".venv/bin/mypy", *sorted(str(path) for path in Path("scripts").glob("*.py"))],
+    "mypy --strict, webhook-*": [".venv/bin/mypy", "--scripts-are-modules", "scripts/webhook-listen", "scripts/webhook-trigger"],
     **{f"mypy --strict, {path.parent}": [".venv/bin/mypy", str(path)] for path in sorted(Path("functions").glob("*/app.py"))},
     "cfn-lint": [".venv/bin/cfn-lint", "template.yaml"],
     "sam validate --lint": [".tools/sam/bin/sam", "validate", "--lint", "--region", "us-east-1"],

@@ -87,17 +87,25 @@ class Receiver:
 
     answers: list[int] = field(default_factory=lambda: [200])
     received: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)  # of every answer
+    text: bytes = b""
 
     def __enter__(self) -> "Receiver":
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 status = receiver.answers[min(len(receiver.received), len(receiver.answers) - 1)]
                 receiver.received.append(({name.lower(): value for name, value in self.headers.items()}, body))
                 self.send_response(status)
+                for name, value in receiver.headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(receiver.text)))
                 self.end_headers()
+                self.wfile.write(receiver.text)
 
             def log_message(self, format: str, *args: Any) -> None:
                 pass

@@ -1,4 +1,4 @@
-"""Write the OpenAPI documents that the API serves, from the routes of all functions and the entities.
+"""Write the OpenAPI documents and the catalogue of events that the API serves, from the routes and the entities.
 
 `openapi.py --check` writes nothing and says whether they are up to date.
 """
@@ -43,6 +43,7 @@ def pretend() -> None:
 
 def documents() -> dict[Path, str]:
     """The text of each document by its file."""
+    from sheaf.describe.event_types import catalogue
     from sheaf.describe.openapi import RouteFacts, document
     from sheaf.entity import registry
     from sheaf.entity.names import camel
@@ -56,7 +57,11 @@ def documents() -> dict[Path, str]:
     ]
     entities = [registry.find(path) for path in registry.paths()]
     made = {1: document(routes, entities, 1, str), 2: document(routes, entities, 2, camel)}
-    return {HOME / f"openapi.v{number}.json": laid_out(each) for number, each in made.items()}
+    types = ",\n".join(json.dumps(each, ensure_ascii=False, separators=(",", ":")) for each in catalogue())
+    return {
+        **{HOME / f"openapi.v{number}.json": laid_out(each) for number, each in made.items()},
+        HOME / "event-types.json": f"[\n{types}\n]\n",
+    }
 
 
 def laid_out(document: Mapping[str, Any]) -> str:

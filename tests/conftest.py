@@ -10,12 +10,57 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
+import rights
 import template
 import world
 
 os.environ.update(world.ENVIRONMENT)
 sys.dont_write_bytecode = True  # functions/ is packed as it lies
+
+
+# ---- one run over several processes ----
+
+
+NEED_THE_STACK = ("tests/e2e/", "tests/shape/test_functions.py")
+
+
+class Scheduling(LoadScopeScheduling):
+    """What needs the deployed stack is done by one process from the beginning; everything else by whoever is free."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "stack" if nodeid.startswith(NEED_THE_STACK) else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    """How the tests are shared out."""
+    return Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two processes would share one stack, and stop it for each other."""
+    for item in items:
+        if "stack" in getattr(item, "fixturenames", ()) and not item.nodeid.startswith(NEED_THE_STACK):
+            raise pytest.UsageError(f"{item.nodeid} needs the stack; add it to NEED_THE_STACK")
+
+
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """A process has ended."""
+    rights.hear(getattr(node, "workeroutput", {}).get("rights", []))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """The last check of a whole run: no function may more than it has done."""
+    config = session.config
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["rights"] = rights.told()
+    elif config.args == ["tests"] and not config.option.keyword and not session.shouldstop and (left := rights.unused()):
+        text = "\n".join(f"{folder} may {action} on {place}, and no test saw it do so" for folder, action, place in sorted(left))
+        place = ("tests/rights.py", None, "no_function_may_more_than_it_does")
+        report = pytest.TestReport("tests/rights.py::no_function_may_more_than_it_does", place, {}, "failed", text, "call")
+        config.pluginmanager.get_plugin("terminalreporter").stats.setdefault("failed", []).append(report)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture

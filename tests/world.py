@@ -36,9 +36,9 @@ from sheaf.edge import consume
 from sheaf.entity.names import Role
 from sheaf.features.accounts import api_keys, people
 from sheaf.features.accounts.api_keys import Terms
-from sheaf.store import aws, keys, secrets, table
+from sheaf.store import aws, keys, kms, secrets, table
 
-QUEUES = ("JobsQueue", "DeliveriesQueue", "MailsQueue", "ChangesAsideQueue", "DeliveriesDeadQueue")
+QUEUES = ("JobsQueue", "DeliveriesQueue", "SlowDeliveriesQueue", "MailsQueue", "ChangesAsideQueue", "DeliveriesDeadQueue")
 TABLES = ("RecordsTable", "ControlTable", "EventsTable", "LimitsTable")
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -49,14 +49,16 @@ ENVIRONMENT = {
     **{f"SHEAF_{name[:-5].upper()}_TABLE": name for name in TABLES},
     "SHEAF_JOBS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/JobsQueue",
     "SHEAF_DELIVERIES_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/DeliveriesQueue",
-    "SHEAF_DELIVERIES_DEAD_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/DeliveriesDeadQueue",
+    "SHEAF_SLOW_DELIVERIES_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/SlowDeliveriesQueue",
     "SHEAF_CHANGES_ASIDE_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/ChangesAsideQueue",
     "SHEAF_MAILS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/MailsQueue",
     "SHEAF_UPLOADS_BUCKET": "uploads",
     "SHEAF_JOBS_BUCKET": "jobs",
     "SHEAF_SIGNING_SECRET_ARN": "signing",
+    "SHEAF_SECRETS_KEY_ARN": "alias/secrets",
     "SHEAF_WEBHOOK_LOOPBACK": "true",
     "SHEAF_WEBHOOK_RETRY_SECONDS": "0,0,0",
+    "SHEAF_WEBHOOK_PORTS": "443",
     "SHEAF_DOCS_URL": "docs/errors.md",
     "SHEAF_MAIL_FROM": "no-reply@example.com",
     "SHEAF_MAIL_OPERATOR": "operator@example.com",
@@ -134,6 +136,8 @@ class World:
         for bucket in ("uploads", "jobs"):
             s3.create_bucket(Bucket=bucket)
             s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        key = aws.client("kms").create_key()["KeyMetadata"]["KeyId"]
+        aws.client("kms").create_alias(AliasName="alias/secrets", TargetKeyId=key)
         aws.client("sesv2").create_email_identity(EmailIdentity="no-reply@example.com")
         aws.client("secretsmanager").create_secret(Name="signing", SecretString=json.dumps({"kid": "1", "key": "k" * 64}))
 
@@ -263,6 +267,7 @@ class World:
         consumers = {
             "JobsQueue": "on_job",
             "DeliveriesQueue": "on_delivery",
+            "SlowDeliveriesQueue": "on_delivery",
             "MailsQueue": "on_mail",
             "ChangesAsideQueue": "on_change",
         }
@@ -344,6 +349,7 @@ def a_world() -> Iterator[World]:
         secrets.signing_secret.cache_clear,
         config.cache_clear,
         tenants.forget,
+        kms.forget,
         limits.forget_blocks,
     ):
         forget()

@@ -1,4 +1,4 @@
-"""The sender of mails: one a message. What letters and invitations say is found out here."""
+"""The sender of mails: one a message. What letters and invitations say, and whom a warning goes to, is found out here."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,6 +8,7 @@ from sheaf.edge import consume
 from sheaf.edge.start import start
 from sheaf.features import mails
 from sheaf.features.accounts import invitations, letters
+from sheaf.features.webhooks import warnings
 
 start()
 
@@ -19,6 +20,10 @@ def handler(event: dict[str, Any], context: Any) -> consume.Failures:
 
 def _send(message: Mapping[str, Any], _: int) -> None:
     scope = worker(message["tenant"], "on_mail", message["id"])
+    if "webhook" in message:
+        for warning in warnings.mails(scope, message):
+            mails.send(scope, warning)
+        return
     mail: Mapping[str, Any] | None = message
     if "letter" in message:
         mail = letters.compose(message)

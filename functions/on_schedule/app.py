@@ -1,9 +1,11 @@
-"""Once a minute: jobs without progress are begun again where they stand, or ended."""
+"""Once a minute: what should have come on by itself and did not is seen to: jobs, deliveries, webhooks that only fail."""
 
 from typing import Any
 
 from sheaf.base.log import log
+from sheaf.edge import consume
 from sheaf.edge.start import start
+from sheaf.features.webhooks import sweep as webhooks
 from sheaf.jobs import sweep
 
 start()
@@ -11,4 +13,17 @@ start()
 
 def handler(event: dict[str, Any], context: Any) -> None:
     """A scheduled event; one that is missed is made up for by the next one."""
-    log.info("jobs", extra=sweep.sweep("on_schedule", context.aws_request_id))
+    name, request_id = "on_schedule", context.aws_request_id
+
+    def jobs() -> None:
+        log.info("jobs", extra=sweep.sweep(name, request_id))
+
+    def due() -> None:
+        log.info("due", extra={"lanes": webhooks.hand_on_due(name, request_id)})
+
+    def failing() -> None:
+        log.info("webhooks", extra=webhooks.look_after(name, request_id, consume.survives))
+
+    done = [consume.survives(step, {"step": step.__name__}) for step in (due, jobs, failing)]
+    if not all(done):
+        raise RuntimeError("some of it failed; it is tried again")  # the others were not kept from their work

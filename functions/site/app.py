@@ -1,9 +1,10 @@
-"""What anybody may call: the greeting and the contact form."""
+"""What anybody may call: the greeting, the contact form, and the inbound hooks of whoever has their address."""
 
 from sheaf.base.clock import iso, now_ms
 from sheaf.edge.api import Api
 from sheaf.edge.envelope import Reply
 from sheaf.edge.request import Request
+from sheaf.edge.routes import inbound
 from sheaf.edge.shapes import CONTACT, HELLO
 from sheaf.features import contact
 
@@ -25,4 +26,5 @@ def send_message(request: Request) -> Reply:
     return Reply({"success": True, "message": "Contact form submitted successfully", "id": row.id}, 201, bare=True)
 
 
+inbound.register(api)
 handler = api.handler

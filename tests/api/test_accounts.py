@@ -502,7 +502,6 @@ def timed(sheaf: world.World, pairs: int) -> tuple[list[float], list[float]]:
 
 
 @pytest.mark.parametrize("pairs", [200, pytest.param(2_000, marks=pytest.mark.soak)])
-@pytest.mark.no_cover
 def test_the_time_of_a_login_tells_nothing(sheaf: world.World, acme: world.Tenant, pairs: int) -> None:
     for number in range(20):
         sheaf.user(acme, f"known{number}@example.com")

@@ -88,7 +88,7 @@ def test_a_twin_that_wins_meanwhile_gives_its_answer(
 
     task, gone = (api("POST", "/v1/tasks", TASK).data["id"] for _ in range(2))
     api("DELETE", f"/v1/tasks/{gone}")
-    hook = api("POST", "/v1/webhooks", {"url": "http://127.0.0.1:1/", "events": ["x.y"]}).data["id"]
+    hook = api("POST", "/v1/webhooks", {"url": "http://127.0.0.1:1/", "events": ["video.uploaded"]}).data["id"]
     path = path.format(task=task, gone=gone, hook=hook)
     real, twin = Once.found, []
 

@@ -79,7 +79,7 @@ def test_every_event_file_goes_through_its_function(sheaf: world.World, acme: wo
     if folder == "on_delivery":
         task = sheaf.http("POST", "/v1/tasks", {"title": "x"}, key=acme.key).data["id"]
         sheaf.settle()
-        event["Records"][0]["body"] = json.dumps({"tenant": acme.id, "webhook": "wh_x", "row": task, "sequence": 1, "attempt": 1})
+        event["Records"][0]["body"] = json.dumps({"tenant": acme.id, "webhook": "wh_x", "rows": [{"r": task, "p": 8}]})
     answer = world.function(folder).handler(event, world.CONTEXT)
     if path.stem in EXPECTED:
         assert answer["statusCode"] == EXPECTED[path.stem], answer

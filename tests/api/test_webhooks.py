@@ -25,7 +25,7 @@ def test_the_seeds_registration(sheaf: world.World, acme: world.Tenant) -> None:
         "secret": SECRET,
     }
     answer = sheaf.http("POST", "/v1/webhooks", body, key=acme.key)
-    assert answer.status == 201 and set(answer.data) == {"id", "url", "events", "createdAt"}
+    assert answer.status == 201 and {"id", "url", "events", "createdAt"} <= set(answer.data)
     assert answer.data["id"].startswith("wh_") and SECRET not in answer.text
     made = register(sheaf, acme, "https://your-app.com/", "*")
     assert made["secret"].startswith("whsec_")
@@ -98,9 +98,10 @@ def test_after_the_last_attempt_the_event_is_dead_with_a_reason(sheaf: world.Wor
     attempts = sheaf.http("GET", f"/v1/webhooks/{webhook['id']}/attempts", key=acme.key).data
     assert len(attempts) == 1 + len(config().webhook_retry_seconds) >= 4
     assert all(each["error"] == "the connection was refused" for each in attempts)
-    dead = [json.loads(record["body"]) for record in sheaf.messages("DeliveriesDeadQueue")]
-    assert [(d["tenant"], d["webhook"], d["row"], d["attempts"], d["reason"]) for d in dead] == [
-        (acme.id, webhook["id"], task, 4, "4 attempts failed")]  # fmt: skip
+    [dead] = sheaf.http("GET", f"/v1/webhooks/{webhook['id']}/deliveries?status=dead", key=acme.key).data
+    assert dead["rowId"] == task and dead["attemptCount"] == 4
+    assert dead["reason"] == "4 attempts failed, the last one: the connection was refused"
+    assert sheaf.messages("DeliveriesDeadQueue") == []
 
 
 def test_a_message_that_comes_again_sends_nothing_more(sheaf: world.World, acme: world.Tenant) -> None:
@@ -109,7 +110,8 @@ def test_a_message_that_comes_again_sends_nothing_more(sheaf: world.World, acme:
         task = sheaf.http("POST", "/v1/tasks", {"title": "x"}, key=acme.key).data["id"]
         sheaf.settle()
         record = world.event("on_delivery.attempt")["Records"][0]
-        record["body"] = json.dumps({"tenant": acme.id, "webhook": webhook["id"], "row": task, "sequence": 1, "attempt": 1})
+        rows = [{"r": task, "p": 8, "e": receiver.received[0][0]["webhook-id"], "t": "task.created", "u": 1}]
+        record["body"] = json.dumps({"tenant": acme.id, "webhook": webhook["id"], "rows": rows})
         for _ in range(3):
             assert world.function("on_delivery").handler({"Records": [record]}, world.CONTEXT) == {"batchItemFailures": []}
         assert len(receiver.received) == 1

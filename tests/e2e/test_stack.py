@@ -140,7 +140,7 @@ def test_a_table_and_a_workbook_reach_the_function_as_they_were_sent(client: Cli
 def test_another_tenant_finds_nothing(client: Client, other: Client) -> None:
     task = client.post("/v1/tasks", {"title": "Secret"}).data["id"]
     upload = client.post("/v1/uploads", {"filename": "a.txt", "size": 5, "type": "text/plain"}).data["id"]
-    webhook = client.post("/v1/webhooks", {"url": "http://127.0.0.1:1/", "events": ["note.created"]}).data["id"]
+    webhook = client.post("/v1/webhooks", {"url": "http://127.0.0.1:1/", "events": ["comment.created"]}).data["id"]
     job = client.post("/v1/tasks/export", {"format": "csv"}).data["id"]
     client.post("/v1/tasks", {"title": "Another"})
     cursor = client.get("/v1/tasks?limit=1").json["meta"]["nextCursor"]

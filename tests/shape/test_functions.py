@@ -77,13 +77,17 @@ def test_the_layers_hold_unchecked_hash_pyc(built: Path) -> None:
 
 
 def test_every_function_starts_within_its_budget(runtime: Path, built: Path) -> None:
-    """Processor time, the yardstick and every function in turn; the least of each, since whatever else runs here only adds."""
-    seen: dict[str, list[float]] = {name: [] for name in ("yardstick", *FOLDERS)}
-    for _ in range(7):
-        seen["yardstick"].append(cold(runtime)["cpu"])
+    """Processor time, the yardstick and every function in turn; the least of each, since whatever else runs here only adds.
+
+    On a busy machine it takes more rounds until each has had a quiet moment.
+    """
+    yardstick, least = 9.0, dict.fromkeys(FOLDERS, 9.0)
+    for number in range(1, 25):
+        yardstick = min(yardstick, cold(runtime)["cpu"])
         for name in FOLDERS:
-            seen[name].append(cold(runtime, *parts(built, name))["cpu"])
-    yardstick = min(seen.pop("yardstick"))
-    ratios = {name: min(times) / yardstick for name, times in seen.items()}
+            least[name] = min(least[name], cold(runtime, *parts(built, name))["cpu"])
+        if number >= 7 and max(least.values()) <= BUDGET * yardstick:
+            break
+    ratios = {name: time / yardstick for name, time in least.items()}
     print(f"\nboto3 and one client: {yardstick * 1000:.0f} ms;", ", ".join(f"{n} {r:.2f}" for n, r in sorted(ratios.items())))
     assert all(ratio <= BUDGET for ratio in ratios.values()), ratios

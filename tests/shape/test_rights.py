@@ -1,4 +1,4 @@
-"""Least privilege: one role a function, and no grant that nothing uses."""
+"""Least privilege: one role a function, no wildcards, and nothing that is not granted (grants that nothing uses: rights.py)."""
 
 import json
 import os
@@ -10,31 +10,6 @@ import pytest
 import rights
 import template
 import world
-
-FOLDERS = sorted({properties["CodeUri"].removeprefix("functions/") for properties in template.functions().values()})
-# What only trouble or a rare way needs, with the reason; every other grant is used by some test of tests/api.
-RARE = {
-    ("on_change", "s3:PutObject", "jobs/*"): "used by Lambda itself, for batches of a stream that fail for good",
-    (
-        "uploads",
-        "s3:GetObject",
-        "uploads/*",
-    ): "links name the version that was checked; the local stack was not tried without it",
-    ("on_job", "dynamodb:DeleteItem", "ControlTable"): "undoes a lease that a cancel has overtaken",
-    ("on_job", "s3:AbortMultipartUpload", "jobs/*"): "gives up the parts of a large file that was stopped",
-    ("on_schedule", "dynamodb:DeleteItem", "ControlTable"): "strikes a job whose end the stream has not told",
-    ("on_delivery", "sqs:SendMessage*", "DeliveriesDeadQueue"): "used when a delivery is given up",
-    ("on_change", "sqs:SendMessage*", "ChangesAsideQueue"): "used when a change cannot be followed",
-}
-
-
-@pytest.mark.parametrize("folder", FOLDERS)
-def test_no_function_may_more_than_it_does(request: pytest.FixtureRequest, folder: str) -> None:
-    if not any("test_matrix" in item.nodeid for item in request.session.items):
-        pytest.skip("needs what tests/api have done before in this process")
-    # The signing secret is kept by the process, here by that of all functions, so only the first of them is seen to read it.
-    left = {(folder, *right) for right in rights.unused(folder) if right[1] != "SigningSecret"} - RARE.keys()
-    assert left == set()
 
 
 def test_a_call_that_the_template_does_not_grant_fails(
@@ -69,7 +44,7 @@ def test_every_function_has_a_role_of_its_own(transformed: dict[str, Any]) -> No
     functions = of_type(transformed, "AWS::Lambda::Function")
     roles = of_type(transformed, "AWS::IAM::Role")
     held = [properties["Role"]["Fn::GetAtt"][0] for properties in functions.values()]
-    assert len(functions) == len(FOLDERS) and len(set(held)) == len(held) and set(held) <= set(roles)
+    assert len(functions) == len(rights.folders()) and len(set(held)) == len(held) and set(held) <= set(roles)
     for name, properties in roles.items():
         managed = properties.get("ManagedPolicyArns", [])
         assert all("AWSLambdaBasicExecutionRole" in str(arn) for arn in managed), (name, managed)

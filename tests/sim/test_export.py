@@ -163,7 +163,6 @@ def flat(small: int, large: int, form: str, home: Path, step: float, part: int) 
     assert ratio <= 1.2
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("form", ["csv", "ndjson"])
 def test_memory_is_flat_and_the_file_exact(tmp_path: Path, form: str) -> None:
     flat(20_000, 80_000, form, tmp_path, 0.05, 500_000)

@@ -66,14 +66,12 @@ def cancel(monkeypatch: pytest.MonkeyPatch, kind: str, every: bool) -> int:
     return len(chosen)
 
 
-@pytest.mark.no_cover  # measured elsewhere; tracing would double its time
 @pytest.mark.parametrize("when", ["before-call", "after-call"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_job_killed_at_some_call_ends_as_one_that_was_not(monkeypatch: pytest.MonkeyPatch, when: When, kind: str) -> None:
     assert kill(monkeypatch, kind, when, every=False)
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_job_cancelled_at_some_call_tells_what_it_did(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     assert cancel(monkeypatch, kind, every=False)

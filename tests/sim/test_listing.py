@@ -158,7 +158,6 @@ def names(sheaf: world.World) -> world.World:
     return sheaf
 
 
-@pytest.mark.no_cover  # measured elsewhere; tracing would double its time
 def test_the_memory_is_as_the_port_is(names: world.World) -> None:
     rng, memory = random.Random(1), Memory()
     fill(memory, rng, 120)
@@ -191,7 +190,6 @@ def test_the_memory_is_as_the_port_is(names: world.World) -> None:
     assert set(table.get_many(records, [*some, absent])) == set(memory.get_many(records, [*some, absent]))
 
 
-@pytest.mark.no_cover  # measured elsewhere; tracing would double its time
 @pytest.mark.parametrize("seed", range(3))
 def test_pages_and_totals_are_those_of_brute_force(names: world.World, seed: int) -> None:
     """Ten thousand rows, sixteen random lists each seed: every page of each, in both ways of paging, and the total."""

@@ -22,7 +22,12 @@ def test_a_missing_variable_is_named(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("SHEAF_WEBHOOK_LOOPBACK", "yes"), ("SHEAF_WEBHOOK_RETRY_SECONDS", "1,x"), ("SHEAF_WEBHOOK_RETRY_SECONDS", "901")],
+    [
+        ("SHEAF_WEBHOOK_LOOPBACK", "yes"),
+        ("SHEAF_WEBHOOK_RETRY_SECONDS", "1,x"),
+        ("SHEAF_WEBHOOK_RETRY_SECONDS", "86401"),
+        ("SHEAF_WEBHOOK_PORTS", "0"),
+    ],
 )
 def test_a_bad_variable_is_named(name: str, value: str) -> None:
     with pytest.raises(ConfigError, match=name):

@@ -4,8 +4,7 @@ import ipaddress
 
 import pytest
 
-from sheaf.store import outbound
-from sheaf.store.outbound import AddressRefused, checked_url, is_public
+from sheaf.store.addresses import AddressRefused, checked_url, is_public, permitted
 
 PRIVATE = [
     "0.0.0.0",
@@ -110,6 +109,58 @@ URLS = [
     "https://ⓔxample.com/",
     "https://example.com\\@evil.com/",
     "https://example.com%00.evil.com/",
+    "https://127.0.0.1:443/",
+    "https://127.000.000.001/",
+    "https://127.0.1/",
+    "https://127.0.0.1./",
+    "https://0/",
+    "https://0.0.0.0/",
+    "https://0x7f.1/",
+    "https://0x7F000001./",
+    "https://017700000001/",
+    "https://00000177.0.0.1/",
+    "https://1/",
+    "https://10.1/",
+    "https://3232235777/",
+    "https://0xc0a80101/",
+    "https://192.168.257/",
+    "https://[::]/",
+    "https://[::127.0.0.1]/",
+    "https://[fe80::1%25eth0]/",
+    "https://[fd00:ec2::254]/",
+    "https://[64:ff9b::7f00:1]/",
+    "https://[2606:4700:4700::1111]/",
+    "https://8.8.8.8/",
+    "https://169.254.170.2/v2/credentials",
+    "https://metadata/",
+    "https://LOCALHOST/",
+    "https://example/",
+    "https://example.123/",
+    "https://example.0x1/",
+    "https://.example.com/",
+    "https://example..com/",
+    "https://exam\tple.com/",
+    "https://example.com\x7f/",
+    "https://%31%32%37.0.0.1/",
+    "https://127。0。0。1/",
+    "https://①②⑦.⓪.⓪.①/",
+    "https://localhost#@example.com/",
+    "https://example.com:80@127.0.0.1/",
+    "https://@127.0.0.1/",
+    "https://:@example.com/",
+    "https://example.com:0/",
+    "https://example.com:-1/",
+    "https://example.com:443x/",
+    "https://example.com:6379/",
+    "https:///example.com/",
+    "https:example.com",
+    "https://?/",
+    "HTTP://example.com/",
+    "ws://example.com/",
+    "gopher://example.com/_x",
+    "data:text/plain,x",
+    "",
+    " ",
 ]
 
 
@@ -145,14 +196,31 @@ def test_loopback_only_where_the_stage_allows_it() -> None:
             checked_url(url, loopback=True)
 
 
-@pytest.mark.parametrize(
-    ("answers", "good"), [(["8.8.8.8"], True), (["8.8.8.8", "127.0.0.1"], False), (["10.0.0.1"], False), (["::1"], False)]
-)
-def test_one_bad_address_of_a_name_refuses_it(monkeypatch: pytest.MonkeyPatch, answers: list[str], good: bool) -> None:
-    found = [(0, 1, 6, "", (address, 443)) for address in answers]
-    monkeypatch.setattr(outbound.socket, "getaddrinfo", lambda *_, **__: found)
+@pytest.mark.parametrize(("port", "good"), [("", True), (":443", True), (":8443", True), (":80", False), (":22", False)])
+def test_the_ports_are_those_of_the_template(port: str, good: bool) -> None:
+    url = f"https://example.com{port}/"
     if good:
-        assert outbound.resolve("hooks.example.com", 443, loopback=False) == answers[0]
+        assert checked_url(url, loopback=False, ports=(443, 8443))
+    else:
+        with pytest.raises(AddressRefused, match="443 or 8443"):
+            checked_url(url, loopback=False, ports=(443, 8443))
+
+
+@pytest.mark.parametrize(
+    ("answers", "good"),
+    [(["8.8.8.8"], True), (["2606:4700:4700::1111", "8.8.8.8"], True), (["8.8.8.8", "127.0.0.1"], False), (["10.0.0.1"], False),
+     (["::1"], False), (["8.8.8.8", "::ffff:10.0.0.1"], False), ([], False)],
+)  # fmt: skip
+def test_one_bad_address_of_a_name_refuses_it(answers: list[str], good: bool) -> None:
+    if good:
+        assert permitted("hooks.example.com", answers, loopback=False) == sorted(answers, key=lambda each: ":" in each)
     else:
         with pytest.raises(AddressRefused):
-            outbound.resolve("hooks.example.com", 443, loopback=False)
+            permitted("hooks.example.com", answers, loopback=True)
+
+
+def test_loopback_is_permitted_to_its_own_names_alone() -> None:
+    assert permitted("localhost", ["127.0.0.1", "::1"], loopback=True) == ["127.0.0.1", "::1"]
+    for name in ("rebound.example.com", "localhost.example.com"):
+        with pytest.raises(AddressRefused):
+            permitted(name, ["127.0.0.1"], loopback=True)

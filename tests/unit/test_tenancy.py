@@ -96,6 +96,70 @@ def test_without_null_a_scan_would_pass() -> None:
     assert not may("Scan", "RecordsTable", MINE, None, safe)
 
 
+# ---- the sender of webhooks, the one function that calls what tenants name ----
+
+
+def senders() -> list[dict[str, Any]]:
+    """The statements of the sender's role on AWS, its resources as names."""
+    properties = template.functions()["OnDeliveryFunction"]
+    found = []
+    for statement in template.statements(properties):
+        condition = statement.get("Condition", {})
+        resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+        for resource in resources:
+            place = str(resource["Fn::GetAtt"]).partition(".")[0]
+            found.append({**statement, "Resource": place, "Condition": condition.get("Fn::If", [None, condition])[1]})
+    return found
+
+
+def sender_may(action: str, place: str, *keys: str) -> bool:
+    return simulate.allows(senders(), action, place, {"dynamodb:LeadingKeys": list(keys)} if keys else {})
+
+
+NOTES = ("delivery#wh_1", "troubled#wh_1", "lane#wh_1", "again#wh_1#tsk_1", "health", "pace")
+
+
+def test_the_sender_reads_webhooks_and_changes_and_keeps_its_notes() -> None:
+    assert sender_may("dynamodb:GetItem", "ControlTable", f"{MINE}#webhook")
+    for action in ("GetItem", "Query"):
+        assert sender_may(f"dynamodb:{action}", "EventsTable", f"{MINE}#change#tsk_1")
+    for action, note in itertools.product(("GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"), NOTES):
+        assert sender_may(f"dynamodb:{action}", "EventsTable", f"{MINE}#{note}")
+    assert sender_may("dynamodb:PutItem", "EventsTable", f"{MINE}#delivery#wh_1", "@due#3", "@failing")
+    assert sender_may("kms:Decrypt", "SecretsKey")
+
+
+def test_the_sender_may_nothing_else() -> None:
+    reading, writing = ("GetItem", "Query", "BatchGetItem", "Scan"), ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem")
+    for action, table in itertools.product(
+        (*reading, *writing), ("RecordsTable", "LimitsTable", "RecordsTable/index/ix1", "EventsTable/index/day")
+    ):
+        assert not sender_may(f"dynamodb:{action}", table, f"{MINE}#tasks#0"), (action, table)
+    for action in (*reading, *writing):
+        for key in (
+            "@email#x",
+            "@site",
+            "@tenants",
+            "@jobs",
+            f"{MINE}#tenant",
+            f"{MINE}#apikey",
+            f"{MINE}#job",
+            f"{MINE}#published",
+            f"{MINE}#invitation",
+        ):
+            assert not sender_may(f"dynamodb:{action}", "ControlTable", key), (action, key)
+        for key in (f"{MINE}#word#tasks#a", f"{MINE}#mail", "@x", "", f"{MINE}#change"):
+            assert not sender_may(f"dynamodb:{action}", "EventsTable", key), (action, key)
+        for table in ("ControlTable", "EventsTable"):
+            assert not sender_may(f"dynamodb:{action}", table), "no key, as in a Scan"
+    for action in writing:
+        assert not sender_may(f"dynamodb:{action}", "EventsTable", f"{MINE}#change#tsk_1"), "what has happened is not rewritten"
+        assert not sender_may(f"dynamodb:{action}", "ControlTable", f"{MINE}#webhook")
+    for action, place in (("kms:Encrypt", "SecretsKey"), ("secretsmanager:GetSecretValue", "SigningSecret"), ("sqs:SendMessage", "JobsQueue"),
+                          ("ses:SendEmail", "*"), ("s3:GetObject", "uploads/*"), ("sts:AssumeRole", "TenantRole")):  # fmt: skip
+        assert not sender_may(action, place)
+
+
 def test_only_the_functions_that_serve_tenants_become_one_and_only_with_a_tag() -> None:
     trust = role()["AssumeRolePolicyDocument"]["Statement"]
     arns = [each["Fn::Sub"] for each in trust[0]["Condition"]["ArnLike"]["aws:PrincipalArn"]]

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sheaf.base.errors import ValidationFailed
+    from sheaf.entity.custom import CustomEvent
     from sheaf.entity.fields import Email, Timestamp, Trimmed, field
     from sheaf.entity.hooks import Change, Mail
     from sheaf.entity.model import Entity
 
-__all__ = ["Change", "Email", "Entity", "Mail", "Timestamp", "Trimmed", "ValidationFailed", "field"]
+__all__ = ["Change", "CustomEvent", "Email", "Entity", "Mail", "Timestamp", "Trimmed", "ValidationFailed", "field"]
 
 _HOMES = {
     "Change": "sheaf.entity.hooks",
+    "CustomEvent": "sheaf.entity.custom",
     "Email": "sheaf.entity.fields",
     "Entity": "sheaf.entity.model",
     "Mail": "sheaf.entity.hooks",

@@ -29,6 +29,8 @@ FIXED: Mapping[str, Least] = {
     "tickets:create": "user",
     "rate-limits:read": "user",
     "tenant:read": "user",
+    "event-types:read": "user",
+    "events:publish": "admin",
     "webhooks:read": "admin",
     "webhooks:write": "admin",
     "health:read": "admin",

@@ -25,13 +25,15 @@ class Config:
     limits_table: str
     jobs_queue_url: str
     deliveries_queue_url: str
-    deliveries_dead_queue_url: str
+    slow_deliveries_queue_url: str
     changes_aside_queue_url: str
     uploads_bucket: str
     jobs_bucket: str
     signing_secret_arn: str
+    secrets_key_arn: str  # of the KMS key that the secrets of tenants are encrypted under
     webhook_loopback: bool  # true lets webhooks reach 127.0.0.1 over http; the template refuses it in prod
-    webhook_retry_seconds: tuple[int, ...]  # the pause before the 2nd, 3rd, … attempt; 0–900 each (SQS delay)
+    webhook_retry_seconds: tuple[int, ...]  # the pause before the 2nd, 3rd, … attempt; 0–86,400 each
+    webhook_ports: tuple[int, ...]  # ports that webhooks may use
     docs_url: str  # the page of the error codes, without the fragment
     mails_queue_url: str
     mail_from: str  # the sender of every mail; SES must know it
@@ -46,6 +48,9 @@ class Config:
     cors_origins: tuple[str, ...]  # https://app.example.com,…; * lets any page in, without credentials; "none" lets in nobody
     v1_deprecated: str  # the day on which v1 is deprecated, 2027-01-31; "never" while it is not
     v1_sunset: str  # the day on which it ends
+
+
+_RANGES = {"SHEAF_WEBHOOK_RETRY_SECONDS": (0, 86_400), "SHEAF_WEBHOOK_PORTS": (1, 65_535)}
 
 
 def load(environ: Mapping[str, str]) -> Config:
@@ -79,8 +84,9 @@ def _convert(name: str, raw: str, kind: str) -> object:
             numbers = tuple(int(part) for part in raw.split(","))
         except ValueError:
             raise ConfigError(f"the environment variable {name} must be whole numbers joined by commas") from None
-        if not all(0 <= number <= 900 for number in numbers):
-            raise ConfigError(f"the environment variable {name} holds a number outside 0-900")
+        low, high = _RANGES[name]
+        if not all(low <= number <= high for number in numbers):
+            raise ConfigError(f"the environment variable {name} holds a number outside {low}-{high}")
         return numbers
     return raw
 

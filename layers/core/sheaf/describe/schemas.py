@@ -283,23 +283,49 @@ WEBHOOK = record(
         "url": ID,
         "events": array({"type": "string"}),
         "createdAt": MOMENT,
+        "updatedAt": MOMENT,
+        "status": {"enum": ["enabled", "disabled"]},
+        "disabledReason": nullable(ID),
+        "description": nullable(ID),
+        "filter": nullable({"type": "object"}),
+        "headers": array({"type": "string", "description": "A name; values are never shown"}),
+        "payload": {"enum": ["full", "thin"]},
+        "rateLimit": nullable({"type": "integer"}),
+        "publicKey": nullable({"type": "string", "description": "whpk_ and an ed25519 key in base 64"}),
+        "secrets": array(record({"createdAt": MOMENT, "expiresAt": nullable(MOMENT)})),
+        "failingSince": nullable(MOMENT),
+        "disablesAt": nullable(MOMENT),
+        "version": {"type": "integer"},
         "secret": {"type": "string", "description": "Made by the server; told once"},
     },
     optional=("secret",),
 )
-ATTEMPT = record(
+_ATTEMPT: dict[str, Schema] = {
+    "attempt": {"type": "integer", "minimum": 1},
+    "status": {"enum": ["succeeded", "failed"]},
+    "statusCode": nullable({"type": "integer"}),
+    "error": nullable(ID),
+    "response": nullable({"type": "string", "description": "The beginning of what the receiver answered"}),
+    "durationMs": COUNT,
+    "createdAt": MOMENT,
+    "nextAttemptAt": nullable(MOMENT),
+}
+ATTEMPT = record({"eventId": ID, "eventType": ID, **_ATTEMPT})
+DELIVERY = record(
     {
-        "id": ID,
         "eventId": ID,
         "eventType": ID,
-        "attempt": COUNT,
-        "status": ID,
-        "statusCode": nullable({"type": "integer"}),
-        "error": nullable(ID),
-        "durationMs": COUNT,
+        "webhookId": ID,
+        "rowId": ID,
+        "status": {"enum": ["pending", "delivered", "dead"]},
+        "reason": nullable({"type": "string", "description": "Why it is dead"}),
+        "waitsFor": nullable({"type": "string", "description": "The event of the same row that has to be delivered before"}),
+        "attemptCount": COUNT,
         "nextAttemptAt": nullable(MOMENT),
-        "createdAt": MOMENT,
-    },
+        "eventAt": MOMENT,
+        "updatedAt": MOMENT,
+        "attempts": array(record(_ATTEMPT)),
+    }
 )
 BLOG_POST = record(
     {
@@ -417,6 +443,19 @@ SHARED: dict[str, Schema] = {
     "Upload": UPLOAD,
     "Webhook": WEBHOOK,
     "Attempt": ATTEMPT,
+    "Delivery": DELIVERY,
+    "InboundHook": record(
+        {
+            "id": ID,
+            "entity": ID,
+            "name": ID,
+            "path": {
+                "type": ["string", "null"],
+                "description": "Of this API, for who may write webhooks; whoever has it may add rows",
+            },
+            "createdAt": MOMENT,
+        }
+    ),
     "BlogPost": BLOG_POST,
     "Tokens": record(GRANT),
     "Login": record({**GRANT, "user": ref("Person")}),
@@ -432,6 +471,20 @@ SHARED: dict[str, Schema] = {
     },
     "BlogError": record(
         {"error": ID, "message": ID, "allowedMethods": array(ID)}, optional=("message", "allowedMethods"), more=True
+    ),
+    "InboundError": record(
+        {
+            "success": {"const": False},
+            "error": ID,
+            "code": ID,
+            "message": ID,
+            "errors": {"type": "object"},
+            "docUrl": ID,
+            "requestId": ID,
+            "timestamp": MOMENT,
+        },
+        optional=("errors",),
+        more=True,
     ),
     "ContactError": record({"success": {"const": False}, "message": ID, "errors": {"type": "object"}}, optional=("errors",)),
     "HelloError": record({"message": ID, "timestamp": MOMENT}),

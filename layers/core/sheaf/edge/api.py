@@ -6,6 +6,7 @@ Rules are written for v1; the same routes answer under v2, and a tenant may stan
 """
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
@@ -30,6 +31,7 @@ Decorator = Callable[[Endpoint], Endpoint]
 Response = dict[str, Any]
 
 _ANY = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+_SIGNED = re.compile(r"(?<=/hooks/hok_.{26})\..*")  # what makes the address of an inbound hook a secret
 _SAFETY = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -102,7 +104,7 @@ class Api:
             response["body"] = ""
         who = {"tenant": request.caller.tenant, "principal": request.caller.principal} if request.proof else {}
         log.info("request", extra={
-            "requestId": request.id, "method": request.method, "path": request.path, **who,
+            "requestId": request.id, "method": request.method, "path": _SIGNED.sub("…", request.path), **who,
             "status": response["statusCode"], "ms": round((time.monotonic() - started) * 1000, 1),
         })  # fmt: skip
         return response

@@ -14,7 +14,8 @@ from sheaf.edge import consume
 from sheaf.entity import registry
 from sheaf.features import mails
 from sheaf.features.accounts import invitations, letters
-from sheaf.features.webhooks import deliveries
+from sheaf.features.webhooks import fan_out, warnings
+from sheaf.features.webhooks.fan_out import News
 from sheaf.jobs import follow as jobs
 from sheaf.records import ahead, events, searching
 from sheaf.records.events import Event
@@ -28,19 +29,23 @@ Record = Mapping[str, Any]
 class Batch:
     """What the changes of one batch share."""
 
-    endpoints: dict[str, list[Item]] = field(default_factory=dict)  # of each tenant, as they stood at its first change
+    news: News = field(default_factory=News)  # for webhooks, told at the end of the batch
     written: set[str] = field(default_factory=set)  # the events whose rows are there already
 
     def follow_all(self, batch: consume.Event) -> consume.Failures:
         """The changes of a stream, or of the queue of those that were set aside."""
         if not consume.is_stream(batch):
-            return consume.messages(batch, lambda record, _: self._follow(record))
+            return consume.messages(batch, lambda record, _: self._follow_one(record))
         try:
             found = [events.from_images(*_images(record)) for record in batch["Records"] if _is_of_rows(record)]
             self.written = ahead.write(event for event in found if event)
         except Exception:
             log.warning("changes are written one by one", exc_info=True)
-        return consume.changes(batch, self._follow, _set_aside)
+        return consume.changes(batch, self._follow, _set_aside, self.news.tell)
+
+    def _follow_one(self, record: Record) -> None:
+        self._follow(record)
+        self.news.tell()
 
     def _follow(self, record: Record) -> None:
         new, old = _images(record)
@@ -52,6 +57,12 @@ class Batch:
         elif keys.is_job(new["pk"]):
             if ended := jobs.follow(new, old):
                 self._tell(ended)
+        elif keys.is_published(new["pk"]):
+            self._tell(events.of_published(new))
+        elif keys.is_webhook(new["pk"]):
+            for told in fan_out.of_webhook(new, old):
+                self._tell(told)
+                queues.send(config().mails_queue_url, [warnings.message(told)])
         elif keys.is_letter(new["pk"], new["sk"]) and old is None:
             queues.send(config().mails_queue_url, [letters.message(new)])
         elif keys.is_invitation(new["pk"]) and old is None:
@@ -69,7 +80,7 @@ class Batch:
     def _tell(self, event: Event) -> None:
         if event.id not in self.written:
             events.store(event)
-        deliveries.fan_out(event, self.endpoints)
+        self.news.add(event)
 
 
 def _is_of_rows(record: Record) -> bool:

@@ -45,24 +45,52 @@ def messages(event: Event, work: Callable[[Mapping[str, Any], int], None], queue
     return {"batchItemFailures": failures}
 
 
-def changes(event: Event, work: Callable[[Mapping[str, Any]], None], set_aside: Callable[[Mapping[str, Any]], None]) -> Failures:
+def changes(event: Event, work: Callable[[Mapping[str, Any]], None], set_aside: Callable[[Mapping[str, Any]], None],
+            finish: Callable[[], None]) -> Failures:  # fmt: skip
     """Run `work(record)` for each record of a stream; one that raises is given to `set_aside` and the shard goes on.
 
-    Only if that fails too does the batch stop there, and AWS sends it again from that record on.
+    Only if that fails too does the batch stop there, and AWS sends it again from that record on. `finish` runs at the end of
+    the batch, which comes again as a whole where it raises.
     """
-    for record in event["Records"]:
-        try:
-            work(record)
-        except Exception:
-            told = {"eventId": record.get("eventID"), "requestId": _request_of(record)}
-            log.warning("change set aside", exc_info=True, extra=told)
-            try:
-                set_aside(record)
-            except Exception:
-                log.exception("change could not be set aside", extra=told)
-                return {"batchItemFailures": [{"itemIdentifier": record["dynamodb"]["SequenceNumber"]}]}
+    stopped_at = next((record for record in event["Records"] if not _followed(record, work, set_aside)), None)
+    try:
+        finish()  # also for those before the one where it stopped
+    except Exception:
+        log.exception("a batch of changes comes again")
+        return _again_from(event["Records"][0])
     log.info("changes", extra={"received": len(event["Records"])})
-    return {"batchItemFailures": []}
+    return {"batchItemFailures": []} if stopped_at is None else _again_from(stopped_at)
+
+
+def _followed(
+    record: Mapping[str, Any], work: Callable[[Mapping[str, Any]], None], set_aside: Callable[[Mapping[str, Any]], None]
+) -> bool:
+    """Whether a record was followed, or set aside at least."""
+    try:
+        work(record)
+    except Exception:
+        told = {"eventId": record.get("eventID"), "requestId": _request_of(record)}
+        log.warning("change set aside", exc_info=True, extra=told)
+        try:
+            set_aside(record)
+        except Exception:
+            log.exception("change could not be set aside", extra=told)
+            return False
+    return True
+
+
+def survives(step: Callable[[], None], what: Mapping[str, str]) -> bool:
+    """Run one of several independent steps; whether it went well. What went wrong is logged with `what` it was about."""
+    try:
+        step()
+    except Exception:
+        log.warning("a step failed", exc_info=True, extra=dict(what))
+        return False
+    return True
+
+
+def _again_from(record: Mapping[str, Any]) -> Failures:
+    return {"batchItemFailures": [{"itemIdentifier": record["dynamodb"]["SequenceNumber"]}]}
 
 
 def objects(event: Event) -> Iterator[str]:

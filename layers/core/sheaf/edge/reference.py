@@ -1,8 +1,10 @@
 """The API's description of itself: the OpenAPI document, and a page to read it that needs nothing from elsewhere."""
 
+import json
 import secrets
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import sheaf.describe
 from sheaf.edge.envelope import Raw, Reply
@@ -14,6 +16,13 @@ _CACHED = {"Cache-Control": "public, max-age=300"}
 def description(version: int) -> Reply:
     """The OpenAPI 3.1 document of a version."""
     return Reply(Raw(_text(f"openapi.v{version}.json")), headers=_CACHED, bare=True)
+
+
+@cache
+def event_types() -> list[dict[str, Any]]:
+    """The catalogue of events: `{"type", "description", "schema", "example"}` of each."""
+    found: list[dict[str, Any]] = json.loads(_text("event-types.json"))
+    return found
 
 
 def page() -> Reply:

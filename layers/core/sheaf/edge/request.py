@@ -81,10 +81,10 @@ class Request:
         """The body as it is, unpacked where it comes as gzip; raises TooLarge, UnsupportedMediaType."""
         return body.whole(self.body, self.media_type, self.headers.get("content-encoding", ""), limit, unpacked)
 
-    def once(self, caller: Caller | None = None) -> Once | None:
+    def once(self, caller: Caller | None = None, *, by_address: bool = True) -> Once | None:
         """The request's Idempotency-Key, where it has one; raises BadRequest for one that cannot be.
 
-        A public route says for whom it writes.
+        A public route says for whom it writes, and whether that is another one from another address (`by_address`).
         """
         text = self.headers.get("idempotency-key")
         if text is None or self._once is not None:
@@ -101,11 +101,11 @@ class Request:
             )
         )
         whole = said.encode() + b"\0" + self.body
-        # A plain digest of a body with a password would be a password kept badly.
-        sealed = self.route_path.startswith("/v1/auth/")
+        # A plain digest of a body with a password or a secret would be one kept badly.
+        sealed = self.route_path.startswith(("/v1/auth/", "/v1/webhooks"))
         fingerprint = signing_secret().fingerprint(whole) if sealed else sha256(whole).hexdigest()
         # A visitor of a public route is known by nothing but the address.
-        who = caller if caller is None else replace(caller, principal=f"{caller.principal}@{self.source_ip}")
+        who = replace(caller, principal=f"{caller.principal}@{self.source_ip}") if caller and by_address else caller
         self._once = once(who or self.caller, self.method, self.route_path, key, fingerprint)
         return self._once
 

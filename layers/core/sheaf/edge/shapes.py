@@ -68,11 +68,22 @@ class Audience:
                         "requestId": request.id}  # fmt: skip
 
 
+class Inbound:
+    """`{success: false, error}` as inbound hooks have it: 400 for whatever is wrong in a body."""
+
+    def failure(self, error: SheafError, request: Request) -> Body:
+        """As Profile."""
+        body = canonical(error, request)
+        status = 400 if isinstance(error, ValidationFailed) else error.status
+        return status, {**body, "error": error.message}
+
+
 HELLO = Hello()
 CONTACT = Contact()
 AUTH = Auth()
 ADMIN = Admin()
 AUDIENCE = Audience()
+INBOUND = Inbound()
 
 
 def plain(request: Request) -> bool:

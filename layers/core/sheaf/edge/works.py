@@ -37,4 +37,8 @@ def work_of(kind: str) -> Work:
             from sheaf.features.accounts.members import UsersWork
 
             return UsersWork()
+        case "replay":
+            from sheaf.features.webhooks.replay import ReplayWork
+
+            return ReplayWork()
     raise KeyError(kind)

@@ -20,7 +20,8 @@ class Entity(BaseModel):
     `task.created`, `task.updated`, `task.deleted`, `task.restored`. `writable=False` leaves only the reading routes.
     `owner="author"` names the read-only field that holds who made a row; only they, moderators and admins change it.
     `versioned=True` demands `If-Match` of every change. `access={"delete": "moderator"}` says the least role for an action
-    (read, create, update, delete, bulk, export), a tuple of roles exactly those. `id`, `createdAt`, `updatedAt` and
+    (read, create, update, delete, bulk, export), a tuple of roles exactly those. `events=("uploaded",)` names further events
+    of it, which `also` tells. `id`, `createdAt`, `updatedAt` and
     `version` are the server's and join every row.
     """
 
@@ -32,6 +33,7 @@ class Entity(BaseModel):
     owner: ClassVar[str | None]
     versioned: ClassVar[bool]
     access: ClassVar[Mapping[Action, Least]]
+    events: ClassVar[tuple[str, ...]]
 
     def __init_subclass__(
         cls,
@@ -41,6 +43,7 @@ class Entity(BaseModel):
         owner: str | None = None,
         versioned: bool = False,
         access: Mapping[Action, Least] | None = None,
+        events: tuple[str, ...] = (),
         **options: Any,
     ) -> None:
         super().__init_subclass__(**options)
@@ -49,6 +52,7 @@ class Entity(BaseModel):
         cls.owner = owner
         cls.versioned = versioned
         cls.access = access or {}
+        cls.events = events
 
     def before(self, change: Change) -> None:
         """Set computed fields, or refuse with ValidationFailed; runs before every write, on checked values.
@@ -61,6 +65,14 @@ class Entity(BaseModel):
         """What follows from a change that has happened; runs after the answer, once or (rarely) more often."""
         return ()
 
+    @classmethod
+    def also(cls, change: Change, row: Mapping[str, Any]) -> Iterable[str]:
+        """Which of the class's `events` the change is, beside `created`, `updated`, `deleted` or `restored`.
+
+        It must depend on nothing but the change and the row: it may run again.
+        """
+        return ()
+
 
 def accepted(model: type[Entity], fields: Fields, change: Change) -> Fields:
     """Checked and computed fields as plain JSON values; raises ValidationFailed with one message per field."""
@@ -71,7 +83,7 @@ def accepted(model: type[Entity], fields: Fields, change: Change) -> Fields:
             # What a hook sets is held to the same rules as what a client sends.
             made = model.model_validate(made.model_dump())
     except ValidationError as error:
-        raise ValidationFailed(_summary(wrong := _messages(model, error)), fields=wrong) from None
+        raise ValidationFailed(_summary(wrong := messages_of(model, error)), fields=wrong) from None
     return made.model_dump(mode="json")
 
 
@@ -88,7 +100,8 @@ def merged(old: Any, patch: Any) -> Any:
     return result
 
 
-def _messages(model: type[Entity], error: ValidationError) -> dict[str, str]:
+def messages_of(model: type[BaseModel], error: ValidationError) -> dict[str, str]:
+    """What is wrong, by the path of the field, in words for whoever sent it."""
     messages: dict[str, str] = {}
     for detail in error.errors(include_url=False, include_input=False):
         if len(messages) == BULK_ERRORS:
@@ -98,7 +111,7 @@ def _messages(model: type[Entity], error: ValidationError) -> dict[str, str]:
     return messages
 
 
-def _message(model: type[Entity], path: str, kind: str, text: str) -> str:
+def _message(model: type[BaseModel], path: str, kind: str, text: str) -> str:
     if kind == "missing":
         return "is required"
     if kind == "string_pattern_mismatch" and "@" in text:

@@ -17,6 +17,14 @@ ACCESS: Mapping[Action, Least] = {  # of an entity that does not say otherwise
     "export": "moderator",
 }
 MARKS = "x-sheaf"  # in the JSON schema of a field: what `field()` says beside pydantic's rules
+VERBS = ("created", "updated", "deleted", "restored")  # what every row's events end in
+OPERATIONAL: Mapping[str, str] = {  # events that the installation itself tells of
+    "job.succeeded": "A job has done all its work",
+    "job.failed": "A job could not do its work",
+    "job.cancelled": "A job was cancelled",
+    "endpoint.failing": "A webhook does nothing but fail and will be disabled",
+    "endpoint.disabled": "A webhook was disabled, by somebody or because it did nothing but fail",
+}
 SYSTEM_FIELDS = ("id", "createdAt", "updatedAt", "version")  # the server's, on every row
 GROUP_WORDS = ("and", "or", "not")  # of the filter grammar, so no field's name
 

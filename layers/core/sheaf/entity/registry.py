@@ -14,7 +14,7 @@ from sheaf.base.errors import NotFound, ValidationFailed
 from sheaf.entity import kinds
 from sheaf.entity.body import object_of
 from sheaf.entity.kinds import Kind
-from sheaf.entity.names import ACCESS, GROUP_WORDS, MARKS, ROLES, SYSTEM_FIELDS, camel
+from sheaf.entity.names import ACCESS, GROUP_WORDS, MARKS, ROLES, SYSTEM_FIELDS, VERBS, camel
 
 if TYPE_CHECKING:  # pydantic comes with the first request that touches an entity, not with the start of a function
     from sheaf.entity.hooks import Change
@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # pydantic comes with the first request that touches an entit
 
 INDEXES = ("ix1", "ix2", "ix3")  # the sparse KEYS_ONLY indexes of the table Records by a value
 ORDERS = ("or1", "or2")  # and by order
+EVENTS = 7  # events that an entity may name
 RESERVED = frozenset({"admin", "api", "audience", "auth", "batch", "bulk", "contact", "docs", "errors", "events", "export",
                       "gdpr", "health", "hello", "import", "jobs", "me", "members", "sessions", "tenant", "tenants",
                       "tickets", "uploads", "webhooks"})  # fmt: skip
@@ -224,6 +225,12 @@ def known(path: str) -> EntityType | None:
         return None
 
 
+def of_word(word: str) -> EntityType | None:
+    """The entity whose events begin with this word."""
+    every = [find(path) for path in paths()] + [files()]
+    return next((entity for entity in every if entity.word == word), None)
+
+
 def files() -> EntityType:
     """The entity of uploaded files."""
     return own("uploads")
@@ -285,6 +292,10 @@ def _objection(made: EntityType) -> str:
     for action, least in made.model.access.items():
         if action not in ACCESS or not {*([least] if isinstance(least, str) else least)} <= {*ROLES}:
             return f"has access={{{action!r}: {least!r}}}, which names no action or no role"
+    if odd := [name for name in made.model.events if not re.fullmatch(r"[a-z][a-z_]{0,31}", name) or name in VERBS]:
+        return f"names the event {odd[0]!r}, which is no name or is there already"
+    if len(made.model.events) > EVENTS or len({*made.model.events}) < len(made.model.events):
+        return f"names {len(made.model.events)} events; {EVENTS} different ones are the most"
     if made.model.owner is not None and made.model.owner not in fields:
         return f"names {made.model.owner!r} its owner, which is no field"
     return ""

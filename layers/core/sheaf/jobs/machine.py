@@ -21,7 +21,7 @@ from sheaf.records.once import Once, put_once
 from sheaf.store import keys, queues, table
 from sheaf.store.table import ConditionFailed, Item, Write
 
-Kind = Literal["bulk", "import", "revert", "export", "analytics", "package", "audience", "users", "reset"]
+Kind = Literal["bulk", "import", "revert", "export", "analytics", "package", "audience", "users", "reset", "replay"]
 Status = Literal["queued", "running", "finalising", "succeeded", "failed", "cancelling", "cancelled"]
 ENDED: tuple[Status, ...] = ("succeeded", "failed", "cancelled")
 OUTCOMES = ("created", "updated", "deleted", "skipped", "failed")

@@ -3,18 +3,23 @@
 The event's id is derived from (row, version), so a stream record that comes twice is still one event.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic_core import from_json, to_json
 
 from sheaf.base import ids
-from sheaf.base.clock import iso
+from sheaf.base.clock import iso, now
 from sheaf.base.config import config
-from sheaf.entity.hooks import Verb
+from sheaf.entity import registry
+from sheaf.entity.hooks import Change, Verb
+from sheaf.entity.registry import EntityType
 from sheaf.store import keys, table
 from sheaf.store.keys import Key, Scope
-from sheaf.store.table import Item
+from sheaf.store.table import Item, Span
+
+PARTS = 8  # events that one change may be: its own and those that its entity adds
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,27 @@ class Event:
     request_id: str
     data: str
     before: str | None
+    also: tuple[str, ...] = ()  # the types of further events that the same change is: video.uploaded
+    hidden: tuple[str, ...] = ()  # fields of `data` that nobody is shown
+    part: int = 0  # 0 for the change's own event, then those of `also` in their order
+
+    @property
+    def place(self) -> int:
+        """A number that orders the events of one row."""
+        return self.sequence * PARTS + self.part
+
+    @property
+    def all(self) -> "list[Event]":
+        """The change's own event and the further ones."""
+        more = (
+            replace(self, id=ids.derived("evt", self.at_ms, f"{self.row}:{self.sequence}:{name}"), type=name, part=part)
+            for part, name in enumerate(self.also, 1)
+        )
+        return [self, *more]
+
+    def at(self, place: int) -> "Event | None":
+        """The one of `all` at a place."""
+        return next((each for each in self.all if each.place == place), None)
 
     @property
     def verb(self) -> Verb:
@@ -50,8 +76,16 @@ class Event:
         """The row before the change, parsed."""
         return from_json(self.before) if self.before else None
 
-    def body(self) -> bytes:
-        """The event as it is sent."""
+    @property
+    def shown(self) -> str:
+        """The row after the change without its hidden fields, as JSON."""
+        if not self.hidden:
+            return self.data
+        return to_json({name: value for name, value in self.document.items() if name not in self.hidden}).decode()
+
+    def body(self, *, thin: bool = False) -> bytes:
+        """The event as it is sent; `thin` leaves nothing of the row but its id."""
+        data = to_json({"id": self.row}).decode() if thin else self.shown
         head = {
             "id": self.id,
             "type": self.type,
@@ -60,7 +94,7 @@ class Event:
             "sequence": self.sequence,
             "previousEventId": self.previous,
         }
-        return to_json(head)[:-1] + b',"data":' + self.data.encode() + b"}"
+        return to_json(head)[:-1] + b',"data":' + data.encode() + b"}"
 
 
 def from_images(new: Item | None, old: Item | None) -> Event | None:
@@ -70,15 +104,18 @@ def from_images(new: Item | None, old: Item | None) -> Event | None:
     """
     if new is None or (old is not None and old["v"] == new["v"]):
         return None
+    verb: Verb
     if keys.is_trash(new["pk"]):
         verb = "deleted"
     elif keys.is_live_row(new["pk"]):
         verb = "created" if new["v"] == 1 else "updated" if old else "restored"
     else:
         return None
+    path, before = keys.path_of(new["pk"]), old["d"] if old else new["d"] if verb == "deleted" else None
+    entity = registry.known(path)
     return Event(
         tenant=keys.tenant_of(new["pk"]),
-        path=keys.path_of(new["pk"]),
+        path=path,
         id=_event_id(new["sk"], new["v"], new["u"]),
         type=f"{new['t']}.{verb}",
         row=new["sk"],
@@ -88,7 +125,9 @@ def from_images(new: Item | None, old: Item | None) -> Event | None:
         actor=new["a"],
         request_id=new["q"],
         data=new["d"],
-        before=old["d"] if old else new["d"] if verb == "deleted" else None,
+        before=before,
+        also=_also(entity, new, verb, before) if entity else (),
+        hidden=tuple(sorted(entity.hidden)) if entity else (),
     )
 
 
@@ -98,9 +137,29 @@ def of_job(scope: Scope, job: Item, at_ms: int, data: str) -> Event:
                  sequence=1, previous=None, at_ms=at_ms, actor=job["a"], request_id=job["q"], data=data, before=None)  # fmt: skip
 
 
+def of_webhook(webhook: Item, type_: str, data: str) -> Event:
+    """An event about a webhook itself: `endpoint.failing`, `endpoint.disabled`."""
+    return Event(tenant=keys.tenant_of(webhook["pk"]), path="webhooks", id=_event_id(webhook["sk"], webhook["v"], webhook["u"]),
+                 type=type_, row=webhook["sk"], sequence=webhook["v"], previous=None, at_ms=webhook["u"], actor=webhook["a"],
+                 request_id=webhook["q"], data=data, before=None)  # fmt: skip
+
+
+def of_published(new: Item) -> Event:
+    """The event that was published last under an ordering key."""
+    return Event(tenant=keys.tenant_of(new["pk"]), path="events", id=_event_id(new["sk"], new["v"], new["u"]), type=new["t"],
+                 row=new["sk"], sequence=new["v"], at_ms=new["u"], actor=new["a"], request_id=new["q"], data=new["d"],
+                 previous=_event_id(new["sk"], new["v"] - 1, new["pu"]) if "pu" in new else None, before=None)  # fmt: skip
+
+
 def store(event: Event) -> None:
     """Write the change row; the second time nothing happens."""
     table.put_new(config().events_table, *row_of(event))
+
+
+def store_aside(event: Event, days: int) -> None:
+    """Write the change row of something that has not happened: known by its row alone, in no list, and not for ever."""
+    key, item = row_of(event)
+    table.put_new(config().events_table, key, {**item, "day": None, "ttl": now() + days * 86_400})
 
 
 def row_of(event: Event) -> tuple[Key, Item]:
@@ -115,6 +174,9 @@ def row_of(event: Event) -> tuple[Key, Item]:
         "q": event.request_id,
         "d": event.data,
         "b": event.before,
+        "al": list(event.also) or None,
+        "hd": list(event.hidden) or None,
+        "day": keys.day(event, iso(event.at_ms)[:10]),
     }
     return keys.change(event, event.row, event.sequence), item
 
@@ -123,6 +185,25 @@ def load(scope: Scope, row: str, sequence: int) -> Event | None:
     """The stored event of one version of one row."""
     item = table.get(config().events_table, keys.change(scope, row, sequence))
     return from_item(scope, row, item) if item else None
+
+
+def load_many(scope: Scope, versions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Event]:
+    """The stored events of versions of rows, by (row, version)."""
+    found = {keys.change(scope, row, sequence): (row, sequence) for row, sequence in versions}
+    items = table.get_many(config().events_table, list(found))
+    return {found[key]: from_item(scope, found[key][0], item) for key, item in items.items()}
+
+
+def since(scope: Scope, row: str, sequence: int, page: int = 20) -> Iterator[Event]:
+    """The stored events of a row after one version of it, in order."""
+    span = Span(keys.change(scope, row, 0).pk, low=keys.change(scope, row, sequence + 1).sk)
+    return (from_item(scope, row, item) for item in table.query(config().events_table, span, page=page))
+
+
+def back(scope: Scope, row: str, page: int = 20) -> Iterator[Event]:
+    """The stored events of a row, the newest first."""
+    found = table.query(config().events_table, keys.change(scope, row, 0).pk, newest_first=True, page=page)
+    return (from_item(scope, row, item) for item in found)
 
 
 def from_item(scope: Scope, row: str, item: Item) -> Event:
@@ -140,7 +221,17 @@ def from_item(scope: Scope, row: str, item: Item) -> Event:
         request_id=item["q"],
         data=item["d"],
         before=item.get("b"),
+        also=tuple(item.get("al", ())),
+        hidden=tuple(item.get("hd", ())),
     )
+
+
+def _also(entity: EntityType, new: Item, verb: Verb, before: str | None) -> tuple[str, ...]:
+    if not entity.model.events:
+        return ()
+    change = Change(verb, new["a"], iso(new["u"]), from_json(before) if before else None)
+    wanted = set(entity.model.also(change, from_json(new["d"])))
+    return tuple(f"{entity.word}.{name}" for name in entity.model.events if name in wanted)
 
 
 def _event_id(row: str, version: int, at_ms: int) -> str:

@@ -116,6 +116,21 @@ def webhook(scope: Scope, webhook_id: str) -> Key:
     return Key(f"{scope.tenant}#webhook", webhook_id)
 
 
+def roster(scope: Scope, kind: str) -> Key:
+    """Which things of a kind the tenant has (records/roster.py)."""
+    return Key(f"{scope.tenant}#roster", kind)
+
+
+def inbound(scope: Scope, hook_id: str) -> Key:
+    """An inbound hook."""
+    return Key(f"{scope.tenant}#inbound", hook_id)
+
+
+def published(scope: Scope, row_id: str) -> Key:
+    """The newest of the events that were published under one ordering key."""
+    return Key(f"{scope.tenant}#published", row_id)
+
+
 def job(scope: Scope, job_id: str) -> Key:
     """A job."""
     return Key(f"{scope.tenant}#job", job_id)
@@ -164,14 +179,63 @@ def mail(scope: Scope, mail_id: str) -> Key:
     return Key(f"{scope.tenant}#mail", mail_id)
 
 
+def day(scope: Scope, day: str) -> str:
+    """The partition of the index of Events that holds a day's changes (2026-11-21), by their ids and so by time."""
+    return f"{scope.tenant}#{day}"
+
+
 def delivery(scope: Scope, webhook_id: str, event_id: str) -> Key:
-    """The state of one event on its way to one webhook."""
+    """What has become of one event on its way to one webhook."""
     return Key(f"{scope.tenant}#delivery#{webhook_id}", event_id)
 
 
-def attempt(scope: Scope, webhook_id: str, attempt_id: str) -> Key:
-    """One attempt to deliver."""
-    return Key(f"{scope.tenant}#attempt#{webhook_id}", attempt_id)
+def troubled(scope: Scope, webhook_id: str, event_id: str) -> Key:
+    """That a delivery has failed and was not made since; there are few of them, so they are found at once."""
+    return Key(f"{scope.tenant}#troubled#{webhook_id}", event_id)
+
+
+def lane(scope: Scope, webhook_id: str, row_id: str) -> Key:
+    """How far the events of one row have come on their way to one webhook, and who sends them."""
+    return Key(f"{scope.tenant}#lane#{webhook_id}", row_id)
+
+
+def again(scope: Scope, webhook_id: str, row_id: str, place: int) -> Key:
+    """That an event of a row is to be sent once more; see `Event.place`."""
+    return Key(f"{scope.tenant}#again#{webhook_id}#{row_id}", f"{place:015d}")
+
+
+def health(scope: Scope, webhook_id: str) -> Key:
+    """Since when a webhook does nothing but fail."""
+    return Key(f"{scope.tenant}#health", webhook_id)
+
+
+def pace(scope: Scope, webhook_id: str) -> Key:
+    """From when on the next delivery to a webhook with a rate limit may be made."""
+    return Key(f"{scope.tenant}#pace", webhook_id)
+
+
+def failing() -> str:
+    """The partition that lists the failing webhooks of all tenants, for whoever looks after them."""
+    return "@failing"
+
+
+def failing_webhook(scope: Scope, webhook_id: str) -> Key:
+    """A webhook in that list."""
+    return Key(failing(), f"{scope.tenant}#{webhook_id}")
+
+
+DUE_SHARDS = 8
+
+
+def due(shard: int) -> str:
+    """One of the partitions that list what is to be tried again, of all tenants, by time."""
+    return f"@due#{shard}"
+
+
+def due_lane(scope: Scope, webhook_id: str, row_id: str, at_ms: int) -> Key:
+    """A lane in that list."""
+    shard = sha256(f"{webhook_id}#{row_id}".encode()).digest()[0] % DUE_SHARDS
+    return Key(due(shard), f"{at_ms:013d}#{scope.tenant}#{webhook_id}#{row_id}")
 
 
 # Limits
@@ -217,6 +281,11 @@ def idempotency(scope: Scope, principal_id: str, method: str, route: str, key: s
     return Key(
         f"{scope.tenant}#idempotency#{sha256(chr(0).join((principal_id, method, route, key)).encode()).hexdigest()}", "key"
     )
+
+
+def hook(scope: Scope, hook_id: str) -> Key:
+    """The rate-limit window of an inbound hook."""
+    return Key(f"{scope.tenant}#hook", hook_id)
 
 
 def address(route: str, source_ip: str) -> Key:
@@ -280,14 +349,35 @@ def is_invitation(pk: str) -> bool:
     return pk.endswith("#invitation")
 
 
+def is_webhook(pk: str) -> bool:
+    """Whether a partition of Control holds webhooks."""
+    return pk.endswith("#webhook")
+
+
+def is_published(pk: str) -> bool:
+    """Whether a partition of Control holds published events."""
+    return pk.endswith("#published")
+
+
 def is_job(pk: str) -> bool:
     """Whether a partition of Control holds jobs."""
     return pk.endswith("#job")
 
 
+def due_of(sort_key: str) -> tuple[str, str, str]:
+    """The tenant, the webhook and the row of an entry of the list of what is due."""
+    _, tenant, webhook_id, row_id = sort_key.split("#", 3)
+    return tenant, webhook_id, row_id
+
+
 def job_of(sort_key: str) -> str:
-    """The id of a job in the list of the unfinished ones."""
+    """The id of a job in the list of the unfinished ones, or of a webhook in that of the failing ones."""
     return sort_key.partition("#")[2]
+
+
+def changed_row(pk: str) -> str:
+    """The row id of a partition of changes."""
+    return pk.rpartition("#")[2]
 
 
 def path_of(pk: str) -> str:

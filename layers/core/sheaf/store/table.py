@@ -121,7 +121,16 @@ def update(table: str, key: Key, expression: str, *, condition: str = "", values
 
 def put_all(table: str, items: Mapping[Key, Item]) -> None:
     """Write items without a condition, 25 a call (BatchWriteItem); those of one call may be there before others."""
-    rest = [{"PutRequest": {"Item": encode({"pk": key.pk, "sk": key.sk, **item})}} for key, item in items.items()]
+    puts = [{"PutRequest": {"Item": encode({"pk": key.pk, "sk": key.sk, **item})}} for key, item in items.items()]
+    _write_all(table, puts)
+
+
+def take_all(table: str, found: Sequence[Key]) -> None:
+    """Delete items without a condition, 25 a call (BatchWriteItem)."""
+    _write_all(table, [{"DeleteRequest": {"Key": encode({"pk": key.pk, "sk": key.sk})}} for key in found])
+
+
+def _write_all(table: str, rest: list[dict[str, Any]]) -> None:
     for attempt in range(_TRIES + len(rest) // 25):
         if not rest:
             return
@@ -182,13 +191,18 @@ def _condition_of(write: Write) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Part of a partition: sort keys from `low` to `high`, both included, an empty one open."""
+    """Part of a partition: sort keys from `low` to `high`, both included, an empty one open; nothing where `low` is above."""
 
     pk: str
     index: str = ""
     sort: str = "sk"
     low: str = ""
     high: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no key can be in it, which DynamoDB refuses to be asked."""
+        return bool(self.low and self.high and self.low > self.high)
 
     def request(self, table: str) -> dict[str, Any]:
         """The parameters of Query."""
@@ -209,8 +223,8 @@ def query(table: str, span: Span | str, *, after: str = "", newest_first: bool =
     found = span if isinstance(span, Span) else Span(span)
     if after:
         found = replace(found, high=after) if newest_first else replace(found, low=after)
-        if found.low and found.high and found.low > found.high:
-            return
+    if found.is_empty:
+        return
     request = found.request(table)
     if names:
         request["ProjectionExpression"] = ", ".join(f"#{name}" for name in names)
@@ -229,6 +243,8 @@ def query(table: str, span: Span | str, *, after: str = "", newest_first: bool =
 
 def count(table: str, span: Span, reads: int) -> int | None:
     """How many items the span has; None where that takes more than `reads` reads of 1 MB each."""
+    if span.is_empty:
+        return 0
     request = {**span.request(table), "Select": "COUNT"}
     total: int = 0
     for _ in range(reads):

@@ -1,16 +1,8 @@
-"""Uploads, webhooks, the site and the system."""
+"""Uploads, the site and the system."""
 
 from sheaf.describe.operations.operation import Operation, Operations
-from sheaf.describe.schemas import array, either, envelope, nullable, record, ref
+from sheaf.describe.schemas import either, envelope, nullable, record, ref
 
-HOOK = record(
-    {
-        "url": {"type": "string"},
-        "events": array({"type": "string", "pattern": r"^(\*|[a-z][a-z_]{0,62}\.(\*|[a-z_]{1,32}))$"}, minItems=1, maxItems=50),
-        "secret": {"type": "string", "minLength": 24, "maxLength": 256},
-    },
-    optional=("secret",),
-)
 ANNOUNCED = record(
     {
         "filename": {"type": "string", "minLength": 1, "maxLength": 255},
@@ -47,31 +39,6 @@ ROUTES: Operations = {
     ),
     ("GET", "/v1/uploads/<file_id>"): Operation(
         "Read a file's row, with a link once it is ready", "uploads", {200: envelope(ref("Upload"))}, errors=(404,)
-    ),
-    ("POST", "/v1/webhooks"): Operation(
-        "Register a webhook",
-        "webhooks",
-        {201: envelope(ref("Webhook"))},
-        body=HOOK,
-        example={"url": "https://hooks.example.com/sheaf", "events": ["task.*"]},
-        write=True,
-        errors=(409,),
-    ),
-    ("GET", "/v1/webhooks"): Operation("List webhooks", "webhooks", {200: envelope(array(ref("Webhook")), ref("Page"))}),
-    ("GET", "/v1/webhooks/<webhook_id>"): Operation("Read a webhook", "webhooks", {200: envelope(ref("Webhook"))}, errors=(404,)),
-    ("DELETE", "/v1/webhooks/<webhook_id>"): Operation(
-        "Delete a webhook",
-        "webhooks",
-        {200: envelope(record({"id": {"type": "string"}, "deleted": {"const": True}}))},
-        write=True,
-        errors=(404, 409, 422),
-    ),
-    ("GET", "/v1/webhooks/<webhook_id>/attempts"): Operation(
-        "List the attempts to deliver, newest first",
-        "webhooks",
-        {200: envelope(array(ref("Attempt")), ref("Page"))},
-        query=("limit",),
-        errors=(404,),
     ),
     # ---- the site, the system ----
     ("GET", "/v1/hello"): Operation("A greeting", "site", {200: HELLO}, error="HelloError"),

@@ -62,8 +62,7 @@ def _told(source: str, address: str) -> dict[str, Any]:
     """What the host says of the video."""
     base = config().oembed_youtube if source == "youtube" else config().oembed_vimeo
     try:
-        answer = outbound.get(f"{base}?url={quote(address, safe='')}&format=json", {"Accept": "application/json"},
-                              loopback=config().webhook_loopback)  # fmt: skip
+        answer = outbound.get(f"{base}?url={quote(address, safe='')}&format=json", {"Accept": "application/json"})
     except outbound.SendError as error:
         raise UpstreamFailed(f"{source} does not answer: {error}") from None
     if answer.status in (400, 401, 403, 404):

@@ -1,55 +1,54 @@
-"""Webhook endpoints: where a tenant wants its events sent."""
+"""Webhook endpoints: where a tenant wants its events sent, which ones, and what they are signed with."""
 
-import base64
-import re
 import secrets
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from sheaf.access.caller import Caller
 from sheaf.base import ids
-from sheaf.base.bounds import WEBHOOK_EVENTS, WEBHOOK_SECRET_CHARACTERS, WEBHOOKS
-from sheaf.base.clock import iso, now_ms
+from sheaf.base.bounds import WEBHOOKS
+from sheaf.base.clock import iso, now, now_ms
 from sheaf.base.config import config
-from sheaf.base.errors import Conflict, NotFound, ValidationFailed
-from sheaf.entity.body import object_of
+from sheaf.base.errors import Conflict, NotFound
+from sheaf.features.webhooks import health, sealed, terms
+from sheaf.features.webhooks.terms import Terms
+from sheaf.records import roster
 from sheaf.records.once import Once, put_once
 from sheaf.store import keys, table
 from sheaf.store.keys import Scope
-from sheaf.store.outbound import AddressRefused, checked_url
 from sheaf.store.table import ConditionFailed, Item, Write
 
-_EVENT = re.compile(r"\*|[a-z][a-z_]{0,62}\.(\*|[a-z_]{1,32})")
+_ASKED = 20  # former terms that an endpoint remembers, for events that happened under them
+_TRIES = 5
 
 
 def register(caller: Caller, body: object, once: Once | None = None) -> dict[str, Any]:
-    """Register `{"url", "events": ["task.created", "task.*", "*"], "secret"?}`.
+    """Register an endpoint: `{"url", "events": ["task.created", "task.*", "*"], …}`, see `terms.read`.
 
-    A secret that the server makes stands in the answer, this once; one that the client brought is not repeated.
+    A secret that the server makes stands in the answer, this once: a request that comes again under its Idempotency-Key is not
+    told it. One that the client brought is never repeated. Raises ValidationFailed, Conflict.
     """
     if once and (first := once.found()):
-        return _told(find(caller, first["webhook"]))
-    url, events, given = _parse(body)
-    if sum(1 for _ in of_tenant(caller)) >= WEBHOOKS:
-        raise Conflict(f"This tenant has {WEBHOOKS} webhooks, which is the most")
-    made = None if given else f"whsec_{base64.b64encode(secrets.token_bytes(24)).decode()}"
-    webhook_id = ids.new("wh")
+        return show(caller, first["webhook"])
+    asked = terms.read(body)
+    webhook_id, secret = ids.new("wh"), asked.secret or sealed.new_secret()
+    place = sealed.place(caller, webhook_id)
     item: Item = {
-        "url": url,
-        "events": events,
-        "secret": given or made,
-        "own": bool(made),
+        **_described(asked, place),
+        "st": "enabled",
+        "asked": [_asked(asked, now_ms())],
+        "keys": [sealed.key(secret, place)],
+        **(sealed.pair(place) if asked.asymmetric else {}),
+        "v": 1,
         "at": iso(now_ms()),
+        "u": now_ms(),
         "a": caller.principal,
+        "q": caller.request_id,
+        "n": secrets.token_hex(8),
     }
-    put = Write(config().control_table, "put", keys.webhook(caller, webhook_id), item=item, condition="attribute_not_exists(#pk)")
-    try:
-        if first := put_once([put], once, webhook=webhook_id):
-            return _told(find(caller, first["webhook"]))
-    except ConditionFailed:
-        pass  # the id is new: a row that is there is this one, its answer lost on the way
-    return _told({"sk": webhook_id, **item})
+    if first := roster.join(caller, "webhooks", keys.webhook(caller, webhook_id), item, once, most=WEBHOOKS, webhook=webhook_id):
+        return show(caller, first["webhook"])
+    return shown({"sk": webhook_id, **item}, None) | ({} if asked.secret else {"secret": secret})
 
 
 def find(scope: Scope, webhook_id: str) -> Item:
@@ -61,13 +60,84 @@ def find(scope: Scope, webhook_id: str) -> Item:
 
 
 def show(caller: Caller, webhook_id: str) -> dict[str, Any]:
-    """One endpoint, without its secret; raises NotFound."""
-    return _shown(find(caller, webhook_id))
+    """One endpoint, without its secrets; raises NotFound."""
+    return shown(find(caller, webhook_id), health.of(caller, webhook_id))
 
 
 def listing(caller: Caller) -> list[dict[str, Any]]:
     """All endpoints of the tenant (at most WEBHOOKS), oldest first, without their secrets."""
-    return [_shown(item) for item in of_tenant(caller)]
+    troubles = health.of_tenant(caller)
+    return [shown(item, troubles.get(item["sk"])) for item in of_tenant(caller)]
+
+
+def change(caller: Caller, webhook_id: str, body: object, once: Once | None = None) -> dict[str, Any]:
+    """Lay a JSON merge patch over what an endpoint was registered with; raises NotFound, ValidationFailed, Conflict.
+
+    Events are held to what was asked for when they happened.
+    """
+
+    def patched(item: Item) -> Item:
+        asked = terms.patched(_terms(item), body)
+        place = sealed.place(caller, webhook_id)
+        described = _described(asked, place, before=item)
+        if asked.asymmetric and "pub" not in item:
+            described |= sealed.pair(place)
+        elif not asked.asymmetric:
+            described |= {"pub": None, "prv": None}
+        if (asked.events, asked.filter) != (item["asked"][-1]["events"], item["asked"][-1].get("filter")) and _is_on(item):
+            described["asked"] = [*item["asked"][1 - _ASKED :], _asked(asked, now_ms())]
+        moved.append(asked.url != item["url"])
+        return described
+
+    moved: list[bool] = []
+    found = _update(caller, webhook_id, patched, once)
+    # What the former receiver did says nothing about the new one.
+    return _begun_anew(caller, found) if moved and moved[-1] else found
+
+
+def enable(caller: Caller, webhook_id: str, once: Once | None = None) -> dict[str, Any]:
+    """Let an endpoint have events again, from now on; what it missed is replayed by request. Raises NotFound."""
+
+    def enabled(item: Item) -> Item:
+        if _is_on(item):
+            return {}
+        asked = _asked(_terms(item), now_ms())
+        return {"st": "enabled", "why": None, "asked": [*item["asked"][1 - _ASKED :], asked]}
+
+    return _begun_anew(caller, _update(caller, webhook_id, enabled, once))
+
+
+def disable(caller: Caller, webhook_id: str, reason: str, once: Once | None = None) -> dict[str, Any]:
+    """Send an endpoint nothing more, what is on its way included; raises NotFound."""
+
+    def disabled(item: Item) -> Item:
+        if not _is_on(item):
+            return {}
+        nothing = {"from": now_ms(), "events": []}
+        return {"st": "disabled", "why": reason, "asked": [*item["asked"][1 - _ASKED :], nothing]}
+
+    return _update(caller, webhook_id, disabled, once)
+
+
+def warn(caller: Caller, webhook_id: str, percent: int, since_ms: int) -> None:
+    """Note that a webhook has failed for so much of the time after which it is disabled; the stream tells the tenant."""
+    _update(caller, webhook_id, lambda _: {"warned": percent, "since": since_ms, "told": now_ms()}, None)
+
+
+def rotate(caller: Caller, webhook_id: str, body: object, once: Once | None = None) -> dict[str, Any]:
+    """A new secret: `{"overlapSeconds": 0…604800, "secret"?}`. The former ones go on signing beside it for the overlap.
+
+    The answer tells the secret if the server made it, as in `register`. Raises NotFound, ValidationFailed.
+    """
+    overlap, given = terms.read_rotation(body)
+    secret = given or sealed.new_secret()
+
+    def rotated(item: Item) -> Item:
+        place = sealed.place(caller, webhook_id)
+        return {"keys": [sealed.key(secret, place), *sealed.retired(item["keys"], now() + overlap if overlap else 0)]}
+
+    found = _update(caller, webhook_id, rotated, once)
+    return found if given or (once and once.replayed) else found | {"secret": secret}
 
 
 def remove(caller: Caller, webhook_id: str, once: Once | None = None) -> None:
@@ -80,9 +150,7 @@ def remove(caller: Caller, webhook_id: str, once: Once | None = None) -> None:
         if once and once.found():  # our twin was faster
             return
         raise
-    gone = Write(config().control_table, "delete", keys.webhook(caller, webhook_id), condition="attribute_exists(#pk)")
-    with suppress(ConditionFailed):  # somebody else was faster, or our own first call was and its answer is lost
-        put_once([gone], once, webhook=webhook_id)
+    roster.leave(caller, "webhooks", keys.webhook(caller, webhook_id), once, webhook=webhook_id)
 
 
 def of_tenant(scope: Scope) -> Iterator[Item]:
@@ -90,50 +158,88 @@ def of_tenant(scope: Scope) -> Iterator[Item]:
     return table.query(config().control_table, keys.webhook(scope, "").pk)
 
 
-def wants(item: Item, event_type: str) -> bool:
-    """Whether the endpoint asked for this type: by its name, by `task.*` or by `*`."""
-    return not {event_type, f"{event_type.partition('.')[0]}.*", "*"}.isdisjoint(item["events"])
-
-
-def _parse(body: object) -> tuple[str, list[str], str | None]:
-    asked = object_of(body, "url", "events", "secret", error="This webhook cannot be registered")
-    wrong = _wrong_url(asked.get("url")) | _wrong_events(asked.get("events")) | _wrong_secret(asked.get("secret"))
-    if wrong:
-        raise ValidationFailed("This webhook cannot be registered", fields=wrong)
-    return asked["url"], list(dict.fromkeys(asked["events"])), asked.get("secret")
-
-
-def _wrong_url(url: object) -> dict[str, str]:
-    if not isinstance(url, str):
-        return {"url": "is required" if url is None else "must be a string"}
-    try:
-        checked_url(url, loopback=config().webhook_loopback)
-    except AddressRefused as refusal:
-        return {"url": str(refusal)}
-    return {}
-
-
-def _wrong_events(events: object) -> dict[str, str]:
-    if not isinstance(events, list) or not 1 <= len(events) <= WEBHOOK_EVENTS:
-        return {"events": f"must be a list of 1 to {WEBHOOK_EVENTS} event types"}
+def shown(item: Item, trouble: Item | None) -> dict[str, Any]:
+    """An endpoint as it is answered; `trouble` is its row of `health`."""
+    asked, on = _terms(item), _is_on(item)
+    since = trouble.get("since") if trouble and on else None
     return {
-        f"events.{number}": "must look like task.created, task.* or *"
-        for number, event in enumerate(events)
-        if not (isinstance(event, str) and _EVENT.fullmatch(event))
+        "id": item["sk"],
+        "url": asked.url,
+        "events": list(asked.events),
+        "createdAt": item["at"],
+        "updatedAt": iso(item["u"]),
+        "status": item["st"],
+        "disabledReason": item.get("why"),
+        "description": asked.description,
+        "filter": asked.filter_object,
+        "headers": sorted(item.get("hn", [])),
+        "payload": asked.payload,
+        "rateLimit": asked.rate,
+        "publicKey": item.get("pub"),
+        "secrets": [{"createdAt": each["at"], "expiresAt": iso(each["until"] * 1000) if "until" in each else None}
+                    for each in sealed.good(item["keys"])],
+        "failingSince": iso(since) if since else None,
+        "disablesAt": health.disables_at(since) if since else None,
+        "version": item["v"],
+    }  # fmt: skip
+
+
+def _update(caller: Caller, webhook_id: str, change: Callable[[Item], Item], once: Once | None) -> dict[str, Any]:
+    """Commit what `change` makes of the row as it stands; read again where somebody else was faster."""
+    if once and once.found():
+        return show(caller, webhook_id)
+    for _ in range(_TRIES):
+        item = find(caller, webhook_id)
+        values = change(item)
+        if not values and once is None:
+            return show(caller, webhook_id)
+        mine = secrets.token_hex(8)  # the client's own id of a request may be that of many
+        values = {**values, "v": item["v"] + 1, "u": now_ms(), "a": caller.principal, "q": caller.request_id, "n": mine}
+        write = Write(config().control_table, "update", keys.webhook(caller, webhook_id), expression=table.setting(values),
+                      condition="#v = :before", values={**values, "before": item["v"]})  # fmt: skip
+        try:
+            put_once([write], once, webhook=webhook_id)
+        except ConditionFailed as failure:
+            if failure.old is None:
+                raise NotFound(f"There is no webhook {webhook_id!r}") from None
+            if failure.old.get("n") == mine:
+                break  # our own first call, its answer lost
+            continue
+        break
+    else:
+        raise Conflict("Others change this webhook at the same time; try again")
+    return show(caller, webhook_id)
+
+
+def _begun_anew(caller: Caller, found: dict[str, Any]) -> dict[str, Any]:
+    """An endpoint as it is answered, taken for one that has never failed."""
+    health.forget(caller, found["id"])
+    return found | {"failingSince": None, "disablesAt": None}
+
+
+def _is_on(item: Item) -> bool:
+    return bool(item["st"] == "enabled")
+
+
+def _asked(asked: Terms, at_ms: int) -> Item:
+    return {"from": at_ms, "events": list(asked.events), "filter": asked.filter}
+
+
+def _terms(item: Item) -> Terms:
+    """What an endpoint was registered with, its secrets and the values of its headers left out."""
+    return Terms(url=item["url"], events=tuple(item["events"]), description=item.get("desc"), filter=item.get("filter"),
+                 headers=None, payload=item["pl"], rate=item.get("rate"), asymmetric="pub" in item)  # fmt: skip
+
+
+def _described(asked: Terms, place: Mapping[str, str], before: Item | None = None) -> Item:
+    described: Item = {
+        "url": asked.url,
+        "events": list(asked.events),
+        "desc": asked.description,
+        "filter": asked.filter,
+        "pl": asked.payload,
+        "rate": asked.rate,
     }
-
-
-def _wrong_secret(secret: object) -> dict[str, str]:
-    low, high = WEBHOOK_SECRET_CHARACTERS
-    if secret is None or (isinstance(secret, str) and low <= len(secret) <= high and secret.isascii() and secret.isprintable()):
-        return {}
-    return {"secret": f"must be {low} to {high} printable ASCII characters"}
-
-
-def _told(item: Item) -> dict[str, Any]:
-    """What the request that registers is told: a secret that the server made stands here and nowhere else."""
-    return _shown(item) | ({"secret": item["secret"]} if item["own"] else {})
-
-
-def _shown(item: Item) -> dict[str, Any]:
-    return {"id": item["sk"], "url": item["url"], "events": item["events"], "createdAt": item["at"]}
+    if asked.headers is not None:
+        described |= {"hs": sealed.headers(asked.headers, place) if asked.headers else None, "hn": sorted(asked.headers) or None}
+    return described if before is not None else {name: value for name, value in described.items() if value is not None}
