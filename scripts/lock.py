@@ -1,12 +1,23 @@
-"""Resolve every requirements/*.in and layers/deps/requirements.in anew into files with hashes, for all platforms."""
+"""Resolve every requirements/*.in and layers/*/requirements.in anew into files with hashes, for all platforms."""
 
 import re
 import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SHARED = ("layers/deps/requirements.txt", "requirements/runtime.txt")  # what the functions run with binds the tests
-ORDER = ("layers/deps/requirements", "requirements/runtime", "requirements/dev", "requirements/sam", "requirements/emulator")
+SHARED = (  # what the functions run with binds the tests
+    "layers/deps/requirements.txt",
+    "layers/images/requirements.txt",
+    "requirements/runtime.txt",
+)
+ORDER = (
+    "layers/deps/requirements",
+    "layers/images/requirements",
+    "requirements/runtime",
+    "requirements/dev",
+    "requirements/sam",
+    "requirements/emulator",
+)
 
 
 def main() -> None:

@@ -21,7 +21,9 @@ _S3 = {
     "CreateMultipartUpload": "PutObject",
     "UploadPart": "PutObject",
     "CompleteMultipartUpload": "PutObject",
+    "ListParts": "ListMultipartUploadParts",
 }
+_S3_LISTS = {"ListObjectVersions": "s3:ListBucketVersions", "ListMultipartUploads": "s3:ListBucketMultipartUploads"}
 _IMPLIED = {"s3:ListBucket", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "dynamodb:GetRecords",
             "dynamodb:GetShardIterator", "dynamodb:DescribeStream", "dynamodb:ListStreams"}  # fmt: skip  # done by AWS for the function
 
@@ -88,6 +90,10 @@ def asked(service: str, operation: str, params: Mapping[str, Any]) -> list[Right
             return [(f"dynamodb:{operation}", table) for table in params["RequestItems"]]
         return [(f"dynamodb:{operation}", params["TableName"] + ("/index" if "IndexName" in params else ""))]
     if service == "s3":
+        if operation in _S3_LISTS:
+            return [(_S3_LISTS[operation], params["Bucket"])]
+        if operation == "PutObjectTagging" and params.get("VersionId"):
+            return [("s3:PutObjectVersionTagging", f"{params['Bucket']}/*")]
         action = f"s3:{_S3.get(operation, operation)}" + ("Version" if params.get("VersionId") else "")
         return [(action, f"{params['Bucket']}/*")]
     if service == "sqs":
@@ -96,7 +102,7 @@ def asked(service: str, operation: str, params: Mapping[str, Any]) -> list[Right
     if service == "secretsmanager":
         return [("secretsmanager:GetSecretValue", "SigningSecret")]
     if service == "kms":
-        return [(f"kms:{operation}", "SecretsKey")]
+        return [(f"kms:{operation}", "ReceiptsKey" if params["KeyId"].endswith("receipts") else "SecretsKey")]
     return [("ses:SendEmail" if service == "sesv2" else f"{service}:{operation}", "*")]
 
 

@@ -38,7 +38,15 @@ from sheaf.features.accounts import api_keys, people
 from sheaf.features.accounts.api_keys import Terms
 from sheaf.store import aws, keys, kms, secrets, table
 
-QUEUES = ("JobsQueue", "DeliveriesQueue", "SlowDeliveriesQueue", "MailsQueue", "ChangesAsideQueue", "DeliveriesDeadQueue")
+QUEUES = (
+    "JobsQueue",
+    "DeliveriesQueue",
+    "SlowDeliveriesQueue",
+    "MailsQueue",
+    "ImagesQueue",
+    "ChangesAsideQueue",
+    "DeliveriesDeadQueue",
+)
 TABLES = ("RecordsTable", "ControlTable", "EventsTable", "LimitsTable")
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -68,6 +76,9 @@ ENVIRONMENT = {
     "SHEAF_TENANT_ROLE_ARN": "none",
     "SHEAF_OEMBED_YOUTUBE": "http://127.0.0.1:1/youtube",
     "SHEAF_OEMBED_VIMEO": "http://127.0.0.1:1/vimeo",
+    "SHEAF_RECEIPTS_KEY_ARN": "alias/receipts",
+    "SHEAF_SCANNER": "none",
+    "SHEAF_IMAGES_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/ImagesQueue",
     "SHEAF_MAX_BATCH_SIZE": "50000",
     "SHEAF_CORS_ORIGINS": "https://app.example.com,https://admin.example.com",
     "SHEAF_V1_DEPRECATED": "2027-01-01",
@@ -138,6 +149,8 @@ class World:
             s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         key = aws.client("kms").create_key()["KeyMetadata"]["KeyId"]
         aws.client("kms").create_alias(AliasName="alias/secrets", TargetKeyId=key)
+        key = aws.client("kms").create_key(KeyUsage="SIGN_VERIFY", KeySpec="ECC_NIST_P256")["KeyMetadata"]["KeyId"]
+        aws.client("kms").create_alias(AliasName="alias/receipts", TargetKeyId=key)
         aws.client("sesv2").create_email_identity(EmailIdentity="no-reply@example.com")
         aws.client("secretsmanager").create_secret(Name="signing", SecretString=json.dumps({"kid": "1", "key": "k" * 64}))
 
@@ -269,6 +282,7 @@ class World:
             "DeliveriesQueue": "on_delivery",
             "SlowDeliveriesQueue": "on_delivery",
             "MailsQueue": "on_mail",
+            "ImagesQueue": "on_image",
             "ChangesAsideQueue": "on_change",
         }
         for _ in range(rounds):
@@ -299,6 +313,11 @@ class World:
         sent["Records"][0]["s3"]["object"]["key"] = f"{tenant.id}/uploads/{file_id}"
         with rights.of("on_upload"):
             function("on_upload").handler(sent, CONTEXT)
+
+    def sweep_uploads(self) -> None:
+        """What on_upload does every few minutes."""
+        with rights.of("on_upload"):
+            function("on_upload").handler(event("on_upload.scheduled"), CONTEXT)
 
     def _make_table(self, name: str) -> None:
         declared = template.resources("AWS::DynamoDB::Table")[name]

@@ -16,4 +16,5 @@ class Comment(Entity, prefix="cmt", owner="author"):
         None, index=True, ref="comments", once=True, max_length=64, description="The id of the comment it answers"
     )
     content: str = field(min_length=1, max_length=10_000)
+    attachments: list[str] = field(default_factory=list, file=True, max_length=10, description="Ids of files that are ready")
     author: str | None = field(None, max_length=64, description="Who wrote it")

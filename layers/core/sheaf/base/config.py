@@ -44,6 +44,9 @@ class Config:
     password_least: int  # characters of a password, at least
     oembed_youtube: str  # where YouTube tells of a video (https://oembed.com)
     oembed_vimeo: str  # where Vimeo does
+    receipts_key_arn: str  # of the KMS key that signs what was found in files
+    scanner: str  # host:port of a clamd that looks at every file; "none" without one
+    images_queue_url: str
     max_batch_size: int  # records of one audience upload, at most
     cors_origins: tuple[str, ...]  # https://app.example.com,…; * lets any page in, without credentials; "none" lets in nobody
     v1_deprecated: str  # the day on which v1 is deprecated, 2027-01-31; "never" while it is not

@@ -195,6 +195,20 @@ class NotUnique(Conflict):
     key: object = None  # of the mark that is taken, for whoever writes several rows at once
 
 
+class InUse(Conflict):
+    """Rows hold this file; it can be deleted once they have let it go."""
+
+    code = "in_use"
+    title = "In use"
+
+
+class StorageFull(Conflict):
+    """The tenant's files would take more than its tier allows; `quotaBytes` says how much that is."""
+
+    code = "storage_full"
+    title = "Storage full"
+
+
 class LastAdmin(Conflict):
     """A tenant keeps at least one active admin."""
 
@@ -297,6 +311,14 @@ class TooManyJobs(SheafError):
     status = 429
     code = "too_many_jobs"
     title = "Too many jobs"
+
+
+class TooManyUploads(SheafError):
+    """The tenant has as many announced files that have not arrived as it may have."""
+
+    status = 429
+    code = "too_many_uploads"
+    title = "Too many uploads"
 
 
 class Unavailable(SheafError):

@@ -41,13 +41,20 @@ _PARAMETERS: Mapping[str, tuple[Schema, str]] = {
     "trash": ({"type": "boolean"}, "List deleted rows instead"),
     "aggregate": (_TEXT, "`count,sum(field),avg(field),min(field),max(field)` instead of rows"),
     "groupBy": (_TEXT, "Fields to group the sums by"),
-    "wait": ({"type": "integer", "minimum": 0, "maximum": JOB_WAIT_SECONDS}, "Seconds to wait for the end of the job"),
-    "status": (_TEXT, "Of jobs: `running`, or several as `failed,cancelled`; of deliveries: `pending`, `delivered` or `dead`"),
-    "type": (_TEXT, "Of jobs: `import`, or several as `bulk,import`; of deliveries: types of events"),
+    "wait": (
+        {"type": "integer", "minimum": 0, "maximum": JOB_WAIT_SECONDS},
+        "Seconds to wait for the end of the job, or the verdict on the file",
+    ),
+    "status": (
+        _TEXT,
+        "Of jobs: `running`, or several as `failed,cancelled`; of deliveries: `pending`, `delivered` or `dead`; of files",
+    ),
+    "type": (_TEXT, "Of jobs: `import`, or several as `bulk,import`; of deliveries: types of events; of files: media types"),
     "from": ({"type": "string", "format": "date-time"}, "Not before this time"),
     "to": ({"type": "string", "format": "date-time"}, "Before this time"),
     "entity": (_TEXT, "Of jobs: the path of their entity"),
     "id": (_TEXT, "The one job; a list without"),
+    "variant": (_TEXT, "Of a picture: `thumb.webp`, `thumb.jpg`, `preview.webp`, `preview.jpg`"),
     "filter": (_TEXT, 'JSON: `{"or": [{"status": "todo"}, {"title": {"startswith": "A"}}]}`'),
 }
 _HEADERS: Mapping[str, tuple[Schema, str]] = {
@@ -169,6 +176,8 @@ def _operation(place: Place, operation: Operation) -> Document:
             for kind in operation.files
         }
         made["requestBody"] = {"required": True, "content": {**dict.fromkeys(kinds, content), **files}}
+    if operation.form is not None:
+        made["requestBody"] = {"required": True, "content": {"multipart/form-data": {"schema": operation.form}}}
     if route.permission:
         made["x-permission"] = route.permission.replace("<entity>", entity.path if entity else "")
         if route.cost > 1:
@@ -207,7 +216,7 @@ def _statuses(route: RouteFacts, operation: Operation) -> list[int]:
     found = {400, 500, 503, *operation.errors}
     if route.permission:
         found |= {401, 403, 429}
-    if operation.body is not None:
+    if operation.body is not None or operation.form is not None:
         found |= {413, 415, 422}
     if operation.write:
         found |= {409, 422}
@@ -251,6 +260,7 @@ def _answer(schema: Schema | None, status: int) -> Document:
         202: "Accepted",
         207: "Done for some, as `Prefer: respond-multistatus` asks",
         204: "Done, as `Prefer: return=minimal` asks",
+        302: "Found at `Location`",
         304: "Still that version",
     }
     if schema is None:

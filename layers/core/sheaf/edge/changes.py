@@ -12,8 +12,9 @@ from sheaf.base.config import config
 from sheaf.base.log import log
 from sheaf.edge import consume
 from sheaf.entity import registry
-from sheaf.features import mails
+from sheaf.features import images, mails
 from sheaf.features.accounts import invitations, letters
+from sheaf.features.uploads import arrivals
 from sheaf.features.webhooks import fan_out, warnings
 from sheaf.features.webhooks.fan_out import News
 from sheaf.jobs import follow as jobs
@@ -74,8 +75,11 @@ class Batch:
             if event.id not in self.written or event.verb != "created":
                 searching.keep(entity, event)
             mails.ask(entity, event)
-        if event.path == "uploads":
+        if event.path == registry.FILES:
             jobs.follow_file(event)
+            arrivals.follow(event)
+            if images.wants(event):
+                queues.send(config().images_queue_url, [images.message(event)])
 
     def _tell(self, event: Event) -> None:
         if event.id not in self.written:

@@ -5,7 +5,7 @@ from typing import Any
 
 from sheaf.base.bounds import WINDOW_SECONDS
 from sheaf.base.clock import iso, now_ms
-from sheaf.base.errors import MethodNotAllowed, PermissionDenied, RateLimited, SheafError, ValidationFailed
+from sheaf.base.errors import MethodNotAllowed, PermissionDenied, RateLimited, SheafError, TooLarge, ValidationFailed
 from sheaf.edge.envelope import Reply, canonical
 from sheaf.edge.request import Request
 
@@ -78,12 +78,24 @@ class Inbound:
         return status, {**body, "error": error.message}
 
 
+class Upload:
+    """`{error}` as the older upload route has it: 400 for whatever is wrong with a file, also where it is far too large."""
+
+    def failure(self, error: SheafError, request: Request) -> Body:
+        """As Profile."""
+        status = 400 if isinstance(error, ValidationFailed) or getattr(error, "is_old_limit", False) else error.status
+        told = error.message.partition(":")[0] if isinstance(error, TooLarge) else error.message
+        fields = {"errors": error.fields} if error.fields else {}
+        return status, {"error": told, "code": error.code, **fields, **error.extra, "requestId": request.id}
+
+
 HELLO = Hello()
 CONTACT = Contact()
 AUTH = Auth()
 ADMIN = Admin()
 AUDIENCE = Audience()
 INBOUND = Inbound()
+UPLOAD = Upload()
 
 
 def plain(request: Request) -> bool:

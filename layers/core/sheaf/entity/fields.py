@@ -54,6 +54,7 @@ class Marks(TypedDict, total=False):
     unique: bool  # no two rows of a tenant hold the same value
     search: bool  # its words are found by `search=`
     ref: str  # it holds the id, or a list of ids, of rows at this path
+    file: bool  # it holds the id, or a list of ids, of files; a file that a row holds cannot be deleted
     readonly: bool  # only the server sets it
     once: bool  # it is set when the row is made and never after
     hidden: bool  # it is kept and never answered, not even in events

@@ -34,3 +34,6 @@ _SNAKE = re.compile(r"_([a-z0-9])")
 def camel(name: str) -> str:
     """`first_name` as `firstName`: how the second version of the API calls a field."""
     return _SNAKE.sub(lambda match: match[1].upper(), name)
+
+
+LIVE = ("pending", "uploaded")  # states of a file that nobody has judged yet

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import entities
-from sheaf.base.bounds import ORDER_CHARACTERS
+from sheaf.base.bounds import FILES_PER_FIELD, ORDER_CHARACTERS
 from sheaf.base.errors import NotFound, ValidationFailed
 from sheaf.entity import kinds
 from sheaf.entity.body import object_of
@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # pydantic comes with the first request that touches an entit
 
 INDEXES = ("ix1", "ix2", "ix3")  # the sparse KEYS_ONLY indexes of the table Records by a value
 ORDERS = ("or1", "or2")  # and by order
+FILES = "uploads"  # the path of the files
 EVENTS = 7  # events that an entity may name
 RESERVED = frozenset({"admin", "api", "audience", "auth", "batch", "bulk", "contact", "docs", "errors", "events", "export",
                       "gdpr", "health", "hello", "import", "jobs", "me", "members", "sessions", "tenant", "tenants",
@@ -97,9 +98,15 @@ class EntityType:
         """The fields that point to other rows."""
         found = {}
         for name, info in self.model.model_fields.items():
-            if path := _marks(info.json_schema_extra).get("ref"):
+            marks = _marks(info.json_schema_extra)
+            if path := marks.get("ref") or (FILES if marks.get("file") else None):
                 found[name] = Relation(path, kinds.kind_of(info.annotation).name == "list")
         return found
+
+    @cached_property
+    def attached(self) -> tuple[str, ...]:
+        """The fields that hold files."""
+        return self._marked("file")
 
     @cached_property
     def kinds(self) -> dict[str, Kind]:
@@ -200,7 +207,7 @@ _known: dict[str, EntityType] = {}
 PRIVATE = ("audience_uploads", "audience_segments")  # of our own, whose rows only their owners see
 _own: dict[str, EntityType] = {}
 _OWN = {  # module, class and word of each
-    "uploads": ("sheaf.entity.file", "File", "file"),
+    FILES: ("sheaf.entity.file", "File", "file"),
     "audience_uploads": ("sheaf.entity.audience", "AudienceUpload", "audience_upload"),
     "audience_segments": ("sheaf.entity.audience", "AudienceSegment", "audience_segment"),
 }
@@ -233,7 +240,7 @@ def of_word(word: str) -> EntityType | None:
 
 def files() -> EntityType:
     """The entity of uploaded files."""
-    return own("uploads")
+    return own(FILES)
 
 
 def own(path: str) -> EntityType:
@@ -289,6 +296,13 @@ def _objection(made: EntityType) -> str:
         lengths = [each.max_length for each in fields[name].metadata if getattr(each, "max_length", None) is not None]
         if kinds.kind_of(fields[name].annotation).name == "string" and min([*lengths, 1 << 30]) > ORDER_CHARACTERS:
             return f"sorts by {name!r}, which needs max_length={ORDER_CHARACTERS} or less"
+    for name in made.attached:
+        kind, bounds = (
+            kinds.kind_of(fields[name].annotation).name,
+            [getattr(each, "max_length", 0) for each in fields[name].metadata],
+        )
+        if kind not in ("string", "list") or (kind == "list" and not any(each and each <= FILES_PER_FIELD for each in bounds)):
+            return f"has file=True on {name!r}, which must be a str, or a list of them with max_length={FILES_PER_FIELD} or less"
     for action, least in made.model.access.items():
         if action not in ACCESS or not {*([least] if isinstance(least, str) else least)} <= {*ROLES}:
             return f"has access={{{action!r}: {least!r}}}, which names no action or no role"

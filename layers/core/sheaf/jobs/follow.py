@@ -4,6 +4,7 @@ from pydantic_core import to_json
 
 from sheaf.access.caller import worker
 from sheaf.base.errors import NotFound
+from sheaf.entity.names import LIVE
 from sheaf.jobs import machine, progress, runner, sweep
 from sheaf.records import events
 from sheaf.records.events import Event
@@ -34,7 +35,7 @@ def follow(job: Item, before: Item | None) -> Event | None:
 def follow_file(event: Event) -> None:
     """A file that a job waits for has arrived, or is none that it can use."""
     document = event.document
-    if not document.get("job") or document["status"] == "pending":
+    if not document.get("job") or document["status"] in LIVE:
         return
     scope = worker(event.tenant, "on_change", event.request_id)
     try:

@@ -3,13 +3,14 @@
 import random
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sheaf.access.caller import Caller
 from sheaf.base.config import config
 from sheaf.base.errors import NotUnique, Unavailable
 from sheaf.entity.filters import index_value
 from sheaf.entity.registry import EntityType
+from sheaf.records import holdings
 from sheaf.records.options import Options
 from sheaf.store import keys, table
 from sheaf.store.table import ConditionFailed, Contended, Write
@@ -39,15 +40,26 @@ class KeyTaken(Exception):
     """Another request with the same Idempotency-Key has committed."""
 
 
-def commit(rows: Sequence[Write], marks: Sequence[tuple[str, Write]], options: Options, pointer: Mapping[str, str | int]) -> None:
-    """Write `rows` (the first one's condition is the row's), `marks` (field, write) and the request's record.
+class Mark(NamedTuple):
+    """A write that belongs to a value of a row's field. `refusal`: what it means that its condition does not hold.
 
-    Raises RowMoved, AlongFailed, NotUnique, KeyTaken, Unavailable.
+    Without one the row goes without the mark, unless it was to be put: then the value is taken.
+    """
+
+    field: str
+    write: Write
+    refusal: holdings.Refusal | None = None
+
+
+def commit(rows: Sequence[Write], marks: Sequence[Mark], options: Options, pointer: Mapping[str, str | int]) -> None:
+    """Write `rows` (the first one's condition is the row's), their `marks` and the request's record.
+
+    Raises RowMoved, AlongFailed, NotUnique, KeyTaken, Unavailable, and the refusal of a mark.
     """
     record = [options.once.record(**pointer)] if options.once and not options.dry else []
     left, before_marks = list(marks), len(rows) + len(options.along)
     for attempt in range(TRIES + len(left)):
-        writes = [*rows, *options.along, *(write for _, write in left), *record]
+        writes = [*rows, *options.along, *(mark.write for mark in left), *record]
         try:
             (table.check if options.dry else table.commit)(writes)
         except Contended:
@@ -61,8 +73,10 @@ def commit(rows: Sequence[Write], marks: Sequence[tuple[str, Write]], options: O
                 raise AlongFailed(failure, failure.position - len(rows)) from None
             if record and failure.position == len(writes) - 1:
                 raise KeyTaken from None
-            field, mark = left.pop(failure.position - before_marks)
-            if mark.kind == "delete":
+            field, mark, refusal = left.pop(failure.position - before_marks)
+            if refusal is not None:
+                raise refusal(failure.old) from None
+            if mark.kind != "put":
                 continue  # the row is older than the rule: it never had this mark, and another row has it now
             taken = NotUnique(f"{field}: is taken by another row", fields={field: "is taken by another row"})
             taken.key = mark.key
@@ -71,11 +85,10 @@ def commit(rows: Sequence[Write], marks: Sequence[tuple[str, Write]], options: O
     raise Unavailable("Other writers keep changing this row; try again")
 
 
-def marks(
-    caller: Caller, entity: EntityType, row_id: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
-) -> list[tuple[str, Write]]:
-    """The writes that move the marks of a row's unique fields from one version to the next."""
-    found: list[tuple[str, Write]] = []
+def marks(caller: Caller, entity: EntityType, row_id: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None,
+          *, restoring: bool = False) -> list[Mark]:  # fmt: skip
+    """The writes that move the marks of a row's fields, unique ones and files, from one version to the next."""
+    found = [Mark(*held) for held in holdings.moved(caller, entity, row_id, before, after, restoring=restoring)]
     for name in entity.uniques:
         old = _mark(caller, entity, name, (before or {}).get(name))
         new = _mark(caller, entity, name, (after or {}).get(name))
@@ -83,11 +96,11 @@ def marks(
             continue
         mine = {"row": row_id}
         if new is not None:
-            found.append((name, Write(config().records_table, "put", new, item={"r": row_id},
-                                      condition="attribute_not_exists(#pk) OR #r = :row", values=mine)))  # fmt: skip
+            found.append(Mark(name, Write(config().records_table, "put", new, item={"r": row_id},
+                                          condition="attribute_not_exists(#pk) OR #r = :row", values=mine)))  # fmt: skip
         if old is not None:
-            found.append((name, Write(config().records_table, "delete", old,
-                                      condition="attribute_not_exists(#pk) OR #r = :row", values=mine)))  # fmt: skip
+            found.append(Mark(name, Write(config().records_table, "delete", old,
+                                          condition="attribute_not_exists(#pk) OR #r = :row", values=mine)))  # fmt: skip
     return found
 
 

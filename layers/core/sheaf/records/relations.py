@@ -16,6 +16,7 @@ from sheaf.entity.registry import EntityType
 from sheaf.records.plan import Wanted, plan
 from sheaf.records.rows import escaped_size, from_item
 from sheaf.records.sources import by_id
+from sheaf.store.table import Item
 
 _THREADS = 16  # of queries, one a row: waiting for the table dominates
 Document = dict[str, Any]
@@ -39,6 +40,10 @@ def check(caller: Caller, entity: EntityType, fields: Mapping[str, Any], before:
         there = by_id(caller, target, good) if good else {}
         if missing := [each for each in wanted if each not in there]:
             wrong[name] = f"there is no {target.word} {missing[0][:80]!r}"
+        elif name in entity.attached and (
+            unready := [(each, state) for each in wanted if (state := _state(there[each])) != "ready"]
+        ):
+            wrong[name] = f"the file {unready[0][0]!r} is {unready[0][1]}, not ready"
     if wrong:
         raise ValidationFailed.naming(wrong)
 
@@ -145,6 +150,10 @@ def _admitted(rows: Iterable[Document], path: str, state: Expansion) -> list[Doc
         state.room -= size
         kept.append(dict(row))
     return kept
+
+
+def _state(file: Item) -> str:
+    return str(from_item(file).document["status"])
 
 
 def _pointers(value: Any) -> list[str]:

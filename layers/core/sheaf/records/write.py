@@ -15,7 +15,7 @@ from sheaf.base.errors import Conflict, NotFound, PreconditionFailed, Preconditi
 from sheaf.entity.hooks import Change, Verb
 from sheaf.entity.registry import EntityType
 from sheaf.records import events, read, relations, versions
-from sheaf.records.commit import TRIES, AlongFailed, KeyTaken, RowMoved, commit, marks
+from sheaf.records.commit import TRIES, AlongFailed, KeyTaken, Mark, RowMoved, commit, marks
 from sheaf.records.options import PLAIN, Options
 from sheaf.records.rows import Row, Stamp, fields_of, from_item, in_trash, is_stamped, to_item
 from sheaf.store import keys, table
@@ -38,12 +38,12 @@ class Unchanged(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A write that is worked out and not done yet. `item` is the row's new one, `marks` those of its unique fields."""
+    """A write that is worked out and not done yet. `item` is the row's new one, `marks` those of its fields."""
 
     row: Row
     item: Item
     writes: list[Write]
-    marks: list[tuple[str, Write]]
+    marks: list[Mark]
 
     @property
     def pointer(self) -> dict[str, str | int]:
@@ -178,7 +178,7 @@ def _restore(caller: Caller, entity: EntityType, row_id: str, options: Options, 
         Write(config().records_table, "put", live, item=item, condition=_FRESH),
     ]
     try:
-        commit(writes, marks(caller, entity, row_id, None, fields), options, {"row": row_id, "v": item["v"]})
+        commit(writes, marks(caller, entity, row_id, None, fields, restoring=True), options, {"row": row_id, "v": item["v"]})
     except RowMoved:
         raise Conflict(f"The {entity.word} was restored or changed by somebody else just now") from None
     return Row(row_id, item["v"], item["d"])

@@ -1,15 +1,24 @@
 """Small verbs over S3."""
 
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from botocore.exceptions import ClientError
 
 from sheaf.store.aws import client
 
 PART_BYTES = 8 * 1024 * 1024  # of a multipart upload; S3 wants 5 MB at least
-_ABSENT = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NotFound"})
+ABSENT = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NotFound"})
+
+
+class Part(NamedTuple):
+    """One part of a multipart upload that has arrived."""
+
+    number: int
+    size: int
+    etag: str
 
 
 def put(bucket: str, key: str, data: bytes, content_type: str) -> None:
@@ -35,7 +44,7 @@ def head(bucket: str, key: str) -> dict[str, Any] | None:
     try:
         answer: dict[str, Any] = client("s3").head_object(Bucket=bucket, Key=key)
     except ClientError as error:
-        if error.response["Error"]["Code"] in _ABSENT:
+        if error.response["Error"]["Code"] in ABSENT:
             return None
         raise
     return answer
@@ -61,12 +70,21 @@ def put_part(bucket: str, key: str, upload_id: str, number: int, data: bytes) ->
 
 def finish_multipart(bucket: str, key: str, upload_id: str, etags: Sequence[str]) -> None:
     """Make the object of its parts, in order; does nothing where an earlier call has done it."""
-    parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
+    made = join_parts(bucket, key, upload_id, [Part(number, 0, etag) for number, etag in enumerate(etags, 1)])
+    if not made and head(bucket, key) is None:
+        raise LookupError(f"there is no multipart upload {upload_id} of {key}, and no object")
+
+
+def join_parts(bucket: str, key: str, upload_id: str, found: Sequence[Part]) -> bool:
+    """Make the object of its parts; False where there is no such multipart upload (any more)."""
+    parts = [{"PartNumber": part.number, "ETag": part.etag} for part in found]
     try:
         client("s3").complete_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts})
     except ClientError as error:
-        if error.response["Error"]["Code"] != "NoSuchUpload" or head(bucket, key) is None:
+        if error.response["Error"]["Code"] != "NoSuchUpload":
             raise
+        return False
+    return True
 
 
 def drop_multipart(bucket: str, key: str, upload_id: str) -> None:
@@ -124,16 +142,98 @@ class Writer:
             finish_multipart(*self._at, self._upload, self._etags)
 
 
-def post_link(bucket: str, key: str, content_type: str, size: int, seconds: int) -> tuple[str, dict[str, str]]:
-    """A presigned POST (URL and form fields) for exactly this key, type and size."""
+def find_multipart(bucket: str, key: str) -> list[str]:
+    """The ids of the multipart uploads that were begun for the key and neither finished nor given up."""
+    answer = client("s3").list_multipart_uploads(Bucket=bucket, Prefix=key)
+    return [each["UploadId"] for each in answer.get("Uploads", []) if each["Key"] == key]
+
+
+def parts(bucket: str, key: str, upload_id: str) -> list[Part] | None:
+    """The parts that have arrived, in order; None where there is no such multipart upload (any more)."""
+    found: list[Part] = []
+    after = 0
+    while True:
+        try:
+            answer = client("s3").list_parts(Bucket=bucket, Key=key, UploadId=upload_id, PartNumberMarker=after)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchUpload":
+                return None
+            raise
+        found += [Part(each["PartNumber"], each["Size"], each["ETag"]) for each in answer.get("Parts", [])]
+        if not answer.get("IsTruncated"):
+            return found
+        after = answer["NextPartNumberMarker"]
+
+
+def tag(bucket: str, key: str, version: str | None, tags: Mapping[str, str]) -> None:
+    """Set the tags of the object (of one version)."""
+    found = [{"Key": name, "Value": value} for name, value in tags.items()]
+    client("s3").put_object_tagging(Bucket=bucket, Key=key, Tagging={"TagSet": found}, **_of(version))
+
+
+def versions(bucket: str, key: str) -> list[str]:
+    """The ids of all versions and delete markers of the object."""
+    pages = client("s3").get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=key)
+    return [each["VersionId"] for page in pages for kind in ("Versions", "DeleteMarkers") for each in page.get(kind, [])
+            if each["Key"] == key]  # fmt: skip
+
+
+def purge(bucket: str, key: str, keep: str | None = None) -> None:
+    """Remove every version of the object but one, and whatever parts were sent for it; nothing happens where there is none."""
+    for upload_id in find_multipart(bucket, key):
+        drop_multipart(bucket, key, upload_id)
+    for version in versions(bucket, key):
+        if version != keep:
+            delete(bucket, key, version)
+
+
+def post_link(
+    bucket: str, key: str, content_type: str, *, size: int, seconds: int, sha256: str | None = None
+) -> tuple[str, dict[str, str]]:
+    """A presigned POST (URL and form fields) for exactly this key, type, size and (in hexadecimal digits) content."""
+    fields = {"Content-Type": content_type, **_checksum(sha256)}
     answer = client("s3").generate_presigned_post(
         bucket,
         key,
-        Fields={"Content-Type": content_type},
-        Conditions=[{"Content-Type": content_type}, ["content-length-range", size, size]],
+        Fields=fields,
+        Conditions=[*({name: value} for name, value in fields.items()), ["content-length-range", size, size]],
         ExpiresIn=seconds,
     )
     return answer["url"], answer["fields"]
+
+
+def put_link(
+    bucket: str, key: str, content_type: str, *, size: int, seconds: int, sha256: str | None = None
+) -> tuple[str, dict[str, str]]:
+    """A presigned PUT (URL and headers to send) for exactly this key, type, size and content, while no object is there."""
+    checked = {"ChecksumSHA256": _checksum(sha256)["x-amz-checksum-sha256"]} if sha256 else {}
+    params = {"Bucket": bucket, "Key": key, "ContentType": content_type, "ContentLength": size, "IfNoneMatch": "*", **checked}
+    url: str = client("s3").generate_presigned_url("put_object", Params=params, ExpiresIn=seconds)
+    headers = {"Content-Type": content_type, "If-None-Match": "*", **_checksum(sha256)}
+    return url, {name: value for name, value in headers.items() if not name.startswith("x-amz-checksum-algorithm")}
+
+
+def part_link(bucket: str, key: str, upload_id: str, *, number: int, seconds: int, size: int | None = None) -> str:
+    """A presigned PUT for one part, of exactly `size` bytes where that is known."""
+    params = {"Bucket": bucket, "Key": key, "UploadId": upload_id, "PartNumber": number,
+              **({} if size is None else {"ContentLength": size})}  # fmt: skip
+    url: str = client("s3").generate_presigned_url("upload_part", Params=params, ExpiresIn=seconds)
+    return url
+
+
+def signed(operation: str, bucket: str, key: str, seconds: int, *, upload_id: str | None = None, size: int | None = None) -> str:
+    """The presigned URL of a call that a client makes itself: `create_multipart_upload`, `list_parts`, `put_object` …"""
+    params = {"Bucket": bucket, "Key": key, **({"UploadId": upload_id} if upload_id else {}),
+              **({} if size is None else {"ContentLength": size})}  # fmt: skip
+    url: str = client("s3").generate_presigned_url(operation, Params=params, ExpiresIn=seconds)
+    return url
+
+
+def _checksum(sha256: str | None) -> dict[str, str]:
+    """The fields of a form that make S3 refuse another content."""
+    if sha256 is None:
+        return {}
+    return {"x-amz-checksum-algorithm": "SHA256", "x-amz-checksum-sha256": b64encode(bytes.fromhex(sha256)).decode()}
 
 
 def get_link(bucket: str, key: str, seconds: int, headers: Mapping[str, str], version: str | None = None) -> str:

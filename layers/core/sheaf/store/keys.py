@@ -276,6 +276,30 @@ def letters_sent(mailbox: str, sender: str) -> Key:
     return Key(f"@letters#{mailbox}", sender)
 
 
+def storage(scope: Scope) -> Key:
+    """What the files of a tenant take, and how many of them nobody has judged yet."""
+    return Key(f"{scope.tenant}#storage", "storage")
+
+
+def held_file(scope: Scope, file_id: str) -> Key:
+    """That a file is ready, and how many fields of rows hold it."""
+    return Key(f"{scope.tenant}#held", file_id)
+
+
+ARRIVAL_SHARDS = 4
+
+
+def arrivals(shard: int) -> str:
+    """One of the partitions that list the files, of all tenants, that are to be looked after, by time."""
+    return f"@arrivals#{shard}"
+
+
+def arrival(scope: Scope, file_id: str, at_ms: int) -> Key:
+    """A file in that list."""
+    shard = sha256(file_id.encode()).digest()[0] % ARRIVAL_SHARDS
+    return Key(arrivals(shard), f"{at_ms:013d}#{scope.tenant}#{file_id}")
+
+
 def idempotency(scope: Scope, principal_id: str, method: str, route: str, key: str) -> Key:
     """What became of a request with an Idempotency-Key; the route and the key come from outside, so a digest stands for them."""
     return Key(
@@ -299,6 +323,14 @@ def address(route: str, source_ip: str) -> Key:
 def upload_object(scope: Scope, file_id: str) -> str:
     """The object of an upload."""
     return f"{scope.tenant}/uploads/{file_id}"
+
+
+VARIANTS = ("thumb.webp", "thumb.jpg", "preview.webp", "preview.jpg")  # the smaller pictures of a picture
+
+
+def variant_object(scope: Scope, file_id: str, name: str) -> str:
+    """A smaller picture of a picture."""
+    return f"{scope.tenant}/variants/{file_id}/{name}"
 
 
 def audience_object(scope: Scope, row_id: str) -> str:
@@ -368,6 +400,12 @@ def due_of(sort_key: str) -> tuple[str, str, str]:
     """The tenant, the webhook and the row of an entry of the list of what is due."""
     _, tenant, webhook_id, row_id = sort_key.split("#", 3)
     return tenant, webhook_id, row_id
+
+
+def arrived(sort_key: str) -> tuple[str, str]:
+    """The tenant and the file of an entry of the list of arrivals."""
+    _, tenant, file_id = sort_key.split("#", 2)
+    return tenant, file_id
 
 
 def job_of(sort_key: str) -> str:

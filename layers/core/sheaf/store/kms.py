@@ -2,6 +2,7 @@
 
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
+from functools import cache
 
 from sheaf.base.config import config
 from sheaf.store.aws import client
@@ -29,6 +30,23 @@ def unseal(sealed: str, place: Mapping[str, str]) -> str:
     return _known[name]
 
 
+def sign(key: str, message: bytes) -> bytes:
+    """The signature of a message (at most 4,096 bytes) under a P-256 key, as RFC 7518 (3.4) has it: r and s, 32 bytes each."""
+    from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+    answer = client("kms").sign(KeyId=key, Message=message, MessageType="RAW", SigningAlgorithm="ECDSA_SHA_256")
+    r, s = decode_dss_signature(answer["Signature"])
+    return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+
+@cache
+def public_point(key: str) -> tuple[bytes, bytes]:
+    """The public half of a P-256 key: x and y, 32 bytes each."""
+    der: bytes = client("kms").get_public_key(KeyId=key)["PublicKey"]
+    return der[-64:-32], der[-32:]  # SubjectPublicKeyInfo ends with the uncompressed point (RFC 5480, 2.2)
+
+
 def forget() -> None:
     """Forget what this process has opened."""
     _known.clear()
+    public_point.cache_clear()

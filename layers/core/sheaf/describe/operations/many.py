@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from sheaf.describe.operations.files import ANNOUNCED
 from sheaf.describe.operations.operation import Operation, Operations
-from sheaf.describe.operations.others import ANNOUNCED
 from sheaf.describe.operations.rows import JOB
 from sheaf.describe.schemas import BULK, COUNT, Schema, array, either, envelope, record, ref
 

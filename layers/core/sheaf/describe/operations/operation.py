@@ -25,4 +25,5 @@ class Operation:
     write: bool = False  # takes an Idempotency-Key
     versioned: bool = False  # takes If-Match
     headers: tuple[str, ...] = field(default=())
+    form: Schema | None = None  # a body of multipart/form-data
     files: tuple[str, ...] = ()  # media types of a file that can be the body instead

@@ -1,17 +1,8 @@
-"""Uploads, the site and the system."""
+"""The site and the system."""
 
 from sheaf.describe.operations.operation import Operation, Operations
-from sheaf.describe.schemas import either, envelope, nullable, record, ref
+from sheaf.describe.schemas import either, envelope, record
 
-ANNOUNCED = record(
-    {
-        "filename": {"type": "string", "minLength": 1, "maxLength": 255},
-        "size": {"type": "integer", "minimum": 1},
-        "type": {"type": "string", "examples": ["image/png"]},
-        "sha256": nullable({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
-    },
-    optional=("sha256",),
-)
 FORM = record(
     {
         "name": {"type": "string", "minLength": 2, "maxLength": 100},
@@ -28,19 +19,6 @@ HELLO = record(
 )
 
 ROUTES: Operations = {
-    ("POST", "/v1/uploads"): Operation(
-        "Announce a file; the answer holds the form to send it with",
-        "uploads",
-        {201: envelope(ref("Upload"))},
-        body=ANNOUNCED,
-        example={"filename": "a.png", "size": 1024, "type": "image/png"},
-        write=True,
-        errors=(409,),
-    ),
-    ("GET", "/v1/uploads/<file_id>"): Operation(
-        "Read a file's row, with a link once it is ready", "uploads", {200: envelope(ref("Upload"))}, errors=(404,)
-    ),
-    # ---- the site, the system ----
     ("GET", "/v1/hello"): Operation("A greeting", "site", {200: HELLO}, error="HelloError"),
     ("POST", "/v1/contact"): Operation(
         "Send a message to the operator",

@@ -10,8 +10,8 @@ from sheaf.edge.envelope import Reply
 from sheaf.edge.request import Request
 from sheaf.edge.shapes import AUDIENCE, plain
 from sheaf.entity import query
-from sheaf.features import uploads as files
 from sheaf.features.audience import records, segments, uploads
+from sheaf.features.uploads import announce
 from sheaf.jobs import progress
 from sheaf.records.page import Page
 from sheaf.records.rows import fields_of
@@ -45,9 +45,9 @@ def _create(request: Request) -> Reply:
 def _announce(request: Request, asked: Mapping[str, Any]) -> Reply:
     """The records come as a file: the answer holds the form to send it with."""
     caller = request.caller
-    file = files.announced(caller, asked["file"])
-    row, job = uploads.announce(caller, asked, file, request.once())
-    form = files.expect(caller, file, job["awaits"], job["sk"])
+    file = announce.awaited(caller, asked["file"])
+    row, job = uploads.announce(caller, asked, file.fields, request.once())
+    form = announce.expect(caller, file, job["awaits"], job["sk"])
     made = {"upload_id": row.id, "session_token": uploads.token_of(caller, row.id), "rows_received": 0,
             "upload_status": "receiving", "job": progress.view(caller, job), "file": form}  # fmt: skip
     return _reply(request, made, 202, message="Send the file with the form", headers={"Location": f"batch-upload/{row.id}"})

@@ -13,9 +13,9 @@ from sheaf.edge.wire import Wire
 from sheaf.entity import registry
 from sheaf.entity.body import object_of
 from sheaf.entity.registry import EntityType
-from sheaf.features import uploads
 from sheaf.features.bulk import inline, jobs
 from sheaf.features.bulk.request import BulkRequest, parse, require, server_set, without
+from sheaf.features.uploads import announce
 
 _SOURCES = ("uploadId", "file")
 
@@ -86,9 +86,9 @@ def _import_upload(request: Request, entity: EntityType, body: dict[str, object]
         raise ValidationFailed.naming(dict.fromkeys(_SOURCES, "is one of two: uploadId or file"))
     if "uploadId" in given:
         return accepted(request, jobs.accept_upload(request.caller, entity, asked, given["uploadId"], request.once()))
-    announced = uploads.announced(request.caller, given["file"])
-    job = jobs.accept_awaited(request.caller, entity, asked, announced, request.once())
-    file = uploads.expect(request.caller, announced, job["awaits"], job["sk"])
+    announced = announce.awaited(request.caller, given["file"])
+    job = jobs.accept_awaited(request.caller, entity, asked, announced.fields, request.once())
+    file = announce.expect(request.caller, announced, job["awaits"], job["sk"])
     return accepted(request, job, upload=file)
 
 

@@ -27,7 +27,7 @@ from sheaf.records.once import Once
 from sheaf.records.options import Options
 from sheaf.records.page import Page
 from sheaf.records.plan import Wanted, plan
-from sheaf.records.rows import Row, Stamp
+from sheaf.records.rows import Row, Stamp, fields_of
 from sheaf.store import blobs, keys
 from sheaf.store.secrets import signing_secret
 from sheaf.store.table import Item
@@ -191,7 +191,7 @@ def _settle(caller: Caller, job: Item, change: Mapping[str, Any]) -> None:
 
 def _numbered(caller: Caller, job: Item) -> Any:
     """The records of the file with their numbers."""
-    version = read.one(caller, registry.files(), job["awaits"]).document["object_version"]  # the one that was looked at
+    version = fields_of(read.item(caller, registry.files(), job["awaits"]))["object_version"]  # the one that was looked at
     pieces = blobs.stream(config().uploads_bucket, keys.upload_object(caller, job["awaits"]), version)
     match job["type"]:
         case "text/csv":

@@ -124,7 +124,7 @@ def _refuse_twice(steps: Sequence[Step], lines: Sequence[Line]) -> None:
     """Raise NotUnique where two items take or leave the same unique value: DynamoDB touches an item once in a transaction."""
     seen: set[Key] = set()
     for (_, plan), line in zip(steps, lines, strict=True):
-        for name, mark in plan.marks if isinstance(plan, Planned) else ():
+        for name, mark, _ in plan.marks if isinstance(plan, Planned) else ():
             if mark.key in seen:
                 text = "another item of this transaction takes or leaves the same value"
                 raise _about(line, NotUnique(f"{name}: {text}", fields={name: text}))
@@ -134,7 +134,7 @@ def _refuse_twice(steps: Sequence[Step], lines: Sequence[Line]) -> None:
 def _holder(steps: Sequence[Step], lines: Sequence[Line], key: object) -> Line:
     """The item whose unique value is taken."""
     return next(line for (_, plan), line in zip(steps, lines, strict=True)
-                if isinstance(plan, Planned) and any(mark.key == key for _, mark in plan.marks))  # fmt: skip
+                if isinstance(plan, Planned) and any(mark.write.key == key for mark in plan.marks))  # fmt: skip
 
 
 def _about(line: Line, error: SheafError) -> SheafError:

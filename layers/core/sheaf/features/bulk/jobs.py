@@ -9,7 +9,7 @@ from pydantic_core import from_json, to_json
 from sheaf.access import roles
 from sheaf.access.caller import Caller
 from sheaf.base import ids
-from sheaf.base.bounds import IMPORT_URLS, UPLOAD_LINK_SECONDS
+from sheaf.base.bounds import IMPORT_FILE_BYTES, IMPORT_URLS, UPLOAD_LINK_SECONDS
 from sheaf.base.clock import now
 from sheaf.base.config import config
 from sheaf.base.errors import Conflict, TooLarge, UnreadableFile, ValidationFailed
@@ -24,6 +24,7 @@ from sheaf.formats import csv, media
 from sheaf.jobs import machine, progress
 from sheaf.records import read
 from sheaf.records.once import Once
+from sheaf.records.rows import fields_of
 from sheaf.store import blobs, keys, table
 from sheaf.store.table import ConditionFailed, Item
 
@@ -98,7 +99,9 @@ def accept_upload(caller: Caller, entity: EntityType, asked: Import, upload: obj
         return machine.find(caller, first["job"])
     if not isinstance(upload, str):
         raise ValidationFailed.naming({"uploadId": "must be the id of an upload"})
-    document = read.one(caller, registry.files(), upload).document
+    document = {"id": upload, **fields_of(read.item(caller, registry.files(), upload))}
+    if document["size"] > IMPORT_FILE_BYTES:
+        raise TooLarge(f"The file is {document['size']:,} bytes; {IMPORT_FILE_BYTES:,} is the most here")
     if document["status"] != "ready":
         raise Conflict(f"The upload is {document['status']}: {document['reason'] or 'its file has not arrived yet'}")
     return _accept(caller, "import", entity, _of_upload(asked, document), once)

@@ -27,6 +27,7 @@ from sheaf.jobs.machine import Status
 from sheaf.jobs.runner import JobFailed, Result, Task
 from sheaf.jobs.shapes import Prepared
 from sheaf.records import read
+from sheaf.records.rows import fields_of
 from sheaf.store.table import Item
 
 Rows = Iterator[tuple[int | None, Any]]
@@ -160,8 +161,8 @@ def _rows(caller: Caller, job: Item, source: Source) -> Rows:
     if before := job.get("revert"):
         return _of_job(caller, before, failed=False)
     if source.upload and not source.version:
-        document = read.one(caller, registry.files(), source.upload).document
-        source = replace(source, version=document["object_version"])  # the one that was looked at
+        file = fields_of(read.item(caller, registry.files(), source.upload))
+        source = replace(source, version=file["object_version"])  # the one that was looked at
     if source.format == "json" and not source.upload:
         return ((None, item) for _, item in source.rows(caller, job["sk"]))
     return iter(source.rows(caller, job["sk"]))
