@@ -168,8 +168,7 @@ class Tour:
             print(f"  POST {file['upload']['url']}  ← {len(content)} bytes\n  → {sent.status}")
             check(sent.status == 204, "the bucket must take the file")
             path = f"/v1/uploads/{file['id']}"
-            until(lambda path=path: self.client.get(path).data["status"] != "pending")  # type: ignore[misc]
-            settled = self.step("GET", path, hide="download").data
+            settled = self.step("GET", f"{path}?wait=20", hide="download").data
             check(settled["status"] == verdict, f"the file must be {verdict}")
             if verdict == "ready":
                 check(fetch(settled["download"]["url"]).body == content, "the download must be the same bytes")

@@ -31,6 +31,7 @@ REQUESTS: list[tuple[str, str, Any, dict[str, str]]] = [
     ("POST", "/v1/admin/users/actions", {"action": "ban", "userIds": ["x"]}, {}),
     ("POST", "/v1/auth/register", {"name": "Ann", "email": "ann@example.com", "password": "correct horse battery"}, {}),
     ("POST", "/v1/uploads", {"filename": "a.txt", "size": 5, "type": "text/plain"}, {}),
+    ("POST", "/v1/uploads", {"files": [{"filename": "a.txt", "size": 5, "type": "text/plain"}] * 3}, {}),
 ]
 
 
