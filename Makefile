@@ -5,7 +5,7 @@ PART ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up mail down check test soak openapi lock clean
+.PHONY: help setup run up mail down check test browser soak openapi lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -30,6 +30,10 @@ check: setup ## ruff, mypy, cfn-lint, sam validate
 
 test: check ## check, then every test, end to end on a stack of its own
 	@$(BIN)/python -m pytest -n auto --maxprocesses=4 tests
+
+browser: setup ## the example pages in a real browser (installs Debian's chromium where it may)
+	@$(PYTHON) scripts/setup.py .tools/browser
+	@$(PYTHON) scripts/browser.py
 
 soak: setup ## the full-size figures: PART=chaos, or all
 	@$(BIN)/python -m pytest -m soak -s tests $(if $(PART),-k $(PART),)

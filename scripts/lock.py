@@ -15,6 +15,7 @@ ORDER = (
     "layers/images/requirements",
     "requirements/runtime",
     "requirements/dev",
+    "requirements/browser",
     "requirements/sam",
     "requirements/emulator",
 )
@@ -23,7 +24,8 @@ ORDER = (
 def main() -> None:
     """Lock all, the functions' own packages first."""
     for name in ORDER:
-        constraints = [part for file in SHARED if name.endswith("dev") for part in ("-c", file)]
+        binding = {"requirements/dev": SHARED, "requirements/browser": ("requirements/dev.txt",)}.get(name, ())
+        constraints = [part for file in binding for part in ("-c", file)]
         subprocess.run([".venv/bin/uv", "pip", "compile", "--quiet", "--upgrade", "--universal", "--python-version", "3.11",
                         "--generate-hashes", "--no-header", "--no-annotate", *constraints, f"{name}.in", "-o", f"{name}.txt"],
                        cwd=ROOT, check=True)  # fmt: skip

@@ -1,6 +1,7 @@
 """Set up what the commands of the Makefile need, on a machine with only Python, git and make.
 
-`.venv` holds the product and its checks, `.tools/sam` and `.tools/emulator` the two tools whose pins conflict.
+`.venv` holds the product and its checks, `.tools/sam` and `.tools/emulator` the two tools whose pins conflict;
+`make browser` asks for `.tools/browser`, too.
 Each is made from a requirements file with hashes and is left alone while that file stays the same.
 """
 
@@ -19,6 +20,7 @@ ENVIRONMENTS = {
     ".tools/sam": "requirements/sam.txt",
     ".tools/emulator": "requirements/emulator.txt",
 }
+RARE = {".tools/browser": "requirements/browser.txt"}  # only where it is named
 
 
 def stop(sentence: str) -> None:
@@ -75,7 +77,7 @@ def main() -> None:
     """Make the environments that are named, or all."""
     check_machine()
     for folder in sys.argv[1:] or ENVIRONMENTS:
-        make(folder, ENVIRONMENTS[folder])
+        make(folder, {**ENVIRONMENTS, **RARE}[folder])
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ sys.dont_write_bytecode = True  # functions/ is packed as it lies
 # ---- one run over several processes ----
 
 
-NEED_THE_STACK = ("tests/e2e/", "tests/shape/test_functions.py")
+NEED_THE_STACK = ("tests/e2e/", "tests/browser/", "tests/shape/test_functions.py")
+collect_ignore = [] if find_spec("playwright") else ["browser"]  # `make browser` has an environment of its own
 
 
 class Scheduling(LoadScopeScheduling):
