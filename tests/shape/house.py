@@ -10,6 +10,7 @@ LONGEST_FILE = 500
 LONGEST_FUNCTION = 50
 AWS_PACKAGES = ("boto3", "botocore")
 NETWORK_PACKAGES = ("urllib3", "requests", "httpx", "http", "socket")
+NETWORK_DOORS = ("store/outbound.py", "store/scanner.py")  # to whom tenants name, and to the installation\'s own scanner
 
 
 def complaints(root: Path) -> list[str]:
@@ -63,7 +64,7 @@ def _import(where: str, part: tuple[str, ...], mine: int | None, line: int, name
     top = name.split(".", maxsplit=1)[0]
     if top in AWS_PACKAGES and part[0] != "store":
         yield f"{where}:{line} imports {name}; only store may"
-    if top in NETWORK_PACKAGES and where != "store/outbound.py":
+    if top in NETWORK_PACKAGES and where not in NETWORK_DOORS:
         yield f"{where}:{line} imports {name}; only store/outbound.py may"
     if top != "sheaf" or mine is None:
         return

@@ -32,7 +32,12 @@ BREAKS = [
         "only store may",
     ),
     ("boto3 in a function", "functions/jobs/app.py", "import boto3\n", "imports boto3"),
-    ("the network outside its door", "layers/core/sheaf/features/uploads.py", "import urllib3\n", "only store/outbound.py"),
+    (
+        "the network outside its door",
+        "layers/core/sheaf/features/uploads/reading.py",
+        "import urllib3\n",
+        "only store/outbound.py",
+    ),
     (
         "a second reader of the environment",
         "layers/core/sheaf/store/aws.py",

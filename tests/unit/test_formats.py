@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from samples import PNG
 from sheaf.formats import csv, magic, ndjson
 
 VALUES = st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
@@ -33,9 +34,6 @@ def test_lists_stand_as_json() -> None:
 @given(values=st.lists(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=9), VALUES), max_size=9))
 def test_ndjson_comes_back(values: list[object]) -> None:
     assert list(ndjson.load(ndjson.dump(values))) == values
-
-
-PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
 
 
 @pytest.mark.parametrize(

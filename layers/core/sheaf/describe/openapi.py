@@ -7,6 +7,7 @@ from typing import Any
 
 from sheaf.base.bounds import JOB_WAIT_SECONDS, PAGE_DEFAULT, PAGE_LIMIT
 from sheaf.describe.operations import OPERATIONS, Operation
+from sheaf.describe.operations.files import UPLOAD
 from sheaf.describe.schemas import SHARED, Schema, either, example_of, of_entity, ref
 from sheaf.entity.filters import OPERATORS
 from sheaf.entity.registry import EntityType
@@ -100,7 +101,7 @@ def document(
 ) -> Document:
     """The document of one version of the API; raises KeyError for a route that OPERATIONS lacks, ValueError for a clash."""
     kinds = {entity.path: entity for entity in entities}
-    schemas = dict(SHARED)
+    schemas = {**SHARED, "Upload": UPLOAD}
     for entity in kinds.values():
         _join(schemas, of_entity(entity, rename))
     paths: dict[str, dict[str, Any]] = {}
@@ -177,7 +178,8 @@ def _operation(place: Place, operation: Operation) -> Document:
         }
         made["requestBody"] = {"required": True, "content": {**dict.fromkeys(kinds, content), **files}}
     if operation.form is not None:
-        made["requestBody"] = {"required": True, "content": {"multipart/form-data": {"schema": operation.form}}}
+        form = {"schema": operation.form, "example": operation.example}
+        made["requestBody"] = {"required": True, "content": {"multipart/form-data": form}}
     if route.permission:
         made["x-permission"] = route.permission.replace("<entity>", entity.path if entity else "")
         if route.cost > 1:

@@ -259,38 +259,6 @@ BULK_RESULT = record(
     },
     optional=("created", "updated", "deleted", "skipped", "dryRun", "failures"),
 )
-UPLOAD = record(
-    {
-        "id": ID,
-        "filename": ID,
-        "size": COUNT,
-        "type": ID,
-        "sha256": nullable(ID),
-        "status": {"enum": ["pending", "uploaded", "ready", "rejected", "infected"]},
-        "reason": nullable(ID),
-        "receipt": nullable({"type": "string", "description": "What was found, as a signed token (RFC 7515)"}),
-        "variants": {"type": "object", "description": "Smaller pictures of a picture, by their names"},
-        "job": nullable(ID),
-        "createdAt": MOMENT,
-        "updatedAt": MOMENT,
-        "version": COUNT,
-        "upload": record(
-            {
-                "method": {"enum": ["POST", "PUT", "multipart"]},
-                "expiresAt": MOMENT,
-                "url": ID,
-                "fields": {"type": "object"},
-                "headers": {"type": "object"},
-                "partSize": COUNT,
-                "partCount": COUNT,
-                "parts": ID,
-            },
-            optional=("url", "fields", "headers", "partSize", "partCount", "parts"),
-        ),
-        "download": record({"url": ID, "expiresAt": MOMENT, "receipt": nullable(ID)}),
-    },
-    optional=("upload", "download"),
-)
 WEBHOOK = record(
     {
         "id": ID,
@@ -457,7 +425,6 @@ SHARED: dict[str, Schema] = {
         {"error": ID, "code": ID, "errors": {"type": "object"}, "requestId": ID}, optional=("errors",), more=True
     ),
     "BulkResult": BULK_RESULT,
-    "Upload": UPLOAD,
     "Webhook": WEBHOOK,
     "Attempt": ATTEMPT,
     "Delivery": DELIVERY,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from warnings import catch_warnings
 
 from sheaf.access.caller import worker
-from sheaf.base.bounds import IMAGE_FILE_BYTES, IMAGE_PIXELS, IMAGE_SIZES
+from sheaf.base.bounds import IMAGE_FILE_BYTES, IMAGE_PIXELS, IMAGE_PREVIEW_PIXELS, IMAGE_THUMB_PIXELS
 from sheaf.base.config import config
 from sheaf.base.errors import NotFound, PreconditionFailed
 from sheaf.base.log import log
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/gif": "GIF", "image/webp": "WEBP"}
+_SIZES = {"thumb": IMAGE_THUMB_PIXELS, "preview": IMAGE_PREVIEW_PIXELS}
 _MADE: Mapping[str, tuple[str, str, dict[str, Any]]] = {
     "webp": ("WEBP", "image/webp", {"quality": 80, "method": 4}),
     "jpg": ("JPEG", "image/jpeg", {"quality": 82, "optimize": True}),
@@ -74,9 +75,9 @@ def made(data: bytes, kind: str) -> dict[str, tuple[bytes, dict[str, Any]]]:
             catch_warnings(category=Image.DecompressionBombWarning, action="error"),
             Image.open(io.BytesIO(data), formats=[_FORMATS[kind]]) as opened,
         ):
-            opened.draft("RGB", (max(IMAGE_SIZES.values()),) * 2)  # a JPEG need not be unpacked in full
+            opened.draft("RGB", (IMAGE_PREVIEW_PIXELS, IMAGE_PREVIEW_PIXELS))  # a JPEG need not be unpacked in full
             upright = _plain(ImageOps.exif_transpose(opened))
-            for size, pixels in IMAGE_SIZES.items():
+            for size, pixels in _SIZES.items():
                 for form in _MADE:
                     found[f"{size}.{form}"] = _smaller(upright, pixels, form)
     except (

@@ -9,7 +9,7 @@ from typing import Any
 
 from sheaf.access import tenants
 from sheaf.access.caller import Caller
-from sheaf.base.bounds import STORAGE_BYTES, UPLOADS_PENDING
+from sheaf.base.bounds import STORAGE_ENTERPRISE_BYTES, STORAGE_FREE_BYTES, STORAGE_PRO_BYTES, UPLOADS_PENDING
 from sheaf.base.config import config
 from sheaf.base.errors import InUse, SheafError, StorageFull, TooManyUploads, ValidationFailed
 from sheaf.entity import registry
@@ -22,6 +22,7 @@ Refusal = Callable[[Item | None], SheafError]
 Held = tuple[str, Write, Refusal | None]  # as records.commit.Mark
 
 _WAITING = ("pending", "uploaded")
+_QUOTAS = {"free": STORAGE_FREE_BYTES, "pro": STORAGE_PRO_BYTES, "enterprise": STORAGE_ENTERPRISE_BYTES}
 _TAKES_ROOM = (*_WAITING, "ready")
 
 
@@ -49,7 +50,7 @@ def require_room(caller: Caller, size: int) -> None:
 
 def quota(caller: Caller) -> int:
     """The bytes that the tenant's files may take."""
-    return STORAGE_BYTES[(tenants.believed(caller) or {"tier": "free"})["tier"]]
+    return _QUOTAS[(tenants.believed(caller) or {"tier": "free"})["tier"]]
 
 
 def _of_fields(caller: Caller, entity: EntityType, before: Fields, after: Fields, restoring: bool) -> Iterator[Held]:

@@ -10,7 +10,11 @@ from botocore.exceptions import ClientError
 from sheaf.store.aws import client
 
 PART_BYTES = 8 * 1024 * 1024  # of a multipart upload; S3 wants 5 MB at least
-ABSENT = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NotFound"})
+_ABSENT = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NotFound"})
+
+
+class Missing(LookupError):
+    """There is no such object."""
 
 
 class Part(NamedTuple):
@@ -34,8 +38,13 @@ def get(bucket: str, key: str, first: int = 0, last: int | None = None, version:
 
 
 def stream(bucket: str, key: str, version: str | None = None) -> Iterator[bytes]:
-    """The object in pieces of 1 MiB."""
-    body = client("s3").get_object(Bucket=bucket, Key=key, **_of(version))["Body"]
+    """The object in pieces of 1 MiB; raises Missing."""
+    try:
+        body = client("s3").get_object(Bucket=bucket, Key=key, **_of(version))["Body"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _ABSENT:
+            raise Missing(key) from None
+        raise
     yield from body.iter_chunks(1024 * 1024)
 
 
@@ -44,7 +53,7 @@ def head(bucket: str, key: str) -> dict[str, Any] | None:
     try:
         answer: dict[str, Any] = client("s3").head_object(Bucket=bucket, Key=key)
     except ClientError as error:
-        if error.response["Error"]["Code"] in ABSENT:
+        if error.response["Error"]["Code"] in _ABSENT:
             return None
         raise
     return answer

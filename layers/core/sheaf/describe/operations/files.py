@@ -2,10 +2,42 @@
 
 from sheaf.base.bounds import UPLOAD_FILES, UPLOAD_PARTS, UPLOAD_SIGNED_PARTS
 from sheaf.describe.operations.operation import Operation, Operations
-from sheaf.describe.schemas import COUNT, Schema, array, either, envelope, nullable, record, ref
+from sheaf.describe.schemas import COUNT, MOMENT, Schema, array, either, envelope, nullable, record, ref
 
 TEXT: Schema = {"type": "string"}
 FILE_ID = "fil_01h00000000000000000000000"
+UPLOAD = record(
+    {
+        "id": TEXT,
+        "filename": TEXT,
+        "size": COUNT,
+        "type": TEXT,
+        "sha256": nullable(TEXT),
+        "status": {"enum": ["pending", "uploaded", "ready", "rejected", "infected"]},
+        "reason": nullable(TEXT),
+        "receipt": nullable({"type": "string", "description": "What was found, as a signed token (RFC 7515)"}),
+        "variants": {"type": "object", "description": "Smaller pictures of a picture, by their names"},
+        "job": nullable(TEXT),
+        "createdAt": MOMENT,
+        "updatedAt": MOMENT,
+        "version": COUNT,
+        "upload": record(
+            {
+                "method": {"enum": ["POST", "PUT", "multipart"]},
+                "expiresAt": MOMENT,
+                "url": TEXT,
+                "fields": {"type": "object"},
+                "headers": {"type": "object"},
+                "partSize": COUNT,
+                "partCount": COUNT,
+                "parts": TEXT,
+            },
+            optional=("url", "fields", "headers", "partSize", "partCount", "parts"),
+        ),
+        "download": record({"url": TEXT, "expiresAt": MOMENT, "receipt": nullable(TEXT)}),
+    },
+    optional=("upload", "download"),
+)
 ANNOUNCED = record(
     {
         "filename": {"type": "string", "minLength": 1, "maxLength": 255},
@@ -79,6 +111,7 @@ ROUTES: Operations = {
             201: either(envelope(RECEIVED), envelope(record({"files": array(RECEIVED)}))),
         },
         form=record({"file": BYTES, "files": array(BYTES, maxItems=UPLOAD_FILES)}, optional=("file", "files"), more=True),
+        example={"file": "(the bytes of a picture)"},
         write=True,
         errors=(409,),
         error="UploadError",

@@ -11,7 +11,7 @@ from sheaf.edge.envelope import NOTHING, Reply
 from sheaf.edge.request import Request
 from sheaf.edge.shapes import UPLOAD, plain
 from sheaf.entity import registry
-from sheaf.features.uploads import announce, form, parts, reading, receipts
+from sheaf.features.uploads import announce, parts, reading, receipts
 
 _FILES = "/v1/uploads"
 
@@ -33,8 +33,9 @@ def register(api: Api) -> None:
 
 
 def _receive(request: Request) -> Reply:
-    kind = request.headers.get("content-type", "")
-    old = not plain(request)
+    from sheaf.features.uploads import form  # a parser of MIME is for those who send a form
+
+    kind, old = request.headers.get("content-type", ""), not plain(request)
     found, several = form.receive(request.caller, request.body, kind, request.once(), form.OLD_TYPES if old else None)
     shown = [_received(each) for each in found]
     if several:

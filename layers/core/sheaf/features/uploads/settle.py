@@ -7,8 +7,6 @@ write of the file's row, and whoever comes again goes on from there.
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from sheaf.access.caller import Caller
 from sheaf.base.clock import iso, now_ms
 from sheaf.base.config import config
@@ -98,14 +96,12 @@ def look(bucket: str, key: str, version: str | None, fields: dict[str, Any]) -> 
                 if inspector.size > fields["size"]:
                     break
                 scan.feed(piece)
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in blobs.ABSENT:
-                raise
+        except blobs.Missing:
             return Verdict("rejected", "The file was removed before it was looked at", None)
         digest = inspector.sha256
         if inspector.size != fields["size"]:
-            more = "more" if inspector.size > fields["size"] else f"{inspector.size:,}"
-            return Verdict("rejected", f"The file has {more} bytes, {fields['size']:,} were announced", None)
+            found = "more" if inspector.size > fields["size"] else f"{inspector.size:,}"
+            return Verdict("rejected", f"The file has {found} bytes, {fields['size']:,} were announced", None)
         if fields["sha256"] and digest != fields["sha256"]:
             return Verdict("rejected", "The SHA-256 of the file is another than the announced one", digest)
         if reason := inspector.objection():
