@@ -126,7 +126,7 @@ class Server:
                 path, mark, query = self.path.partition("?")
                 answer = sheaf.http(
                     self.command, unquote(path, errors="replace").replace("?", "%3F") + mark + query.replace("+", "%20"),
-                    raw.decode("utf-8", "surrogateescape") if raw else None,
+                    (raw if "multipart/" in self.headers.get("Content-Type", "") else raw.decode("utf-8", "surrogateescape")) if raw else None,
                     headers={"Content-Type": "application/json", **dict(self.headers.items())}, source_ip=f"192.0.2.{outer.calls % 250}",
                 )  # fmt: skip
                 self.send_response(answer.status)

@@ -85,6 +85,10 @@ REFUSED: list[tuple[str, bytes, str, int, str]] = [
     ("a body that ends too early", encoded(("file", "a.png", "image/png", samples.PNG))[:-20], KIND, 400, ""),
     ("another boundary", encoded(("file", "a.png", "image/png", samples.PNG), boundary="other"), KIND, 400, ""),
     ("no boundary", encoded(("file", "a.png", "image/png", samples.PNG)), "multipart/form-data", 400, ""),
+    ("very many fields", b"--" + BOUNDARY.encode() + (b"\r\n\r\n\r\n--" + BOUNDARY.encode()) * 100_000 + b"--", KIND, 400, ""),
+    ("forms within forms", b"".join(f"--b{n}\r\nContent-Type: multipart/mixed; boundary=b{n + 1}\r\n\r\n".encode() for n in range(3_000)),
+     "multipart/form-data; boundary=b0", 400, ""),
+    ("a long boundary", encoded(), f"multipart/form-data; boundary={'x' * 201}", 400, ""),
     ("no form", samples.PNG, "image/png", 415, ""),
 ]  # fmt: skip
 
@@ -133,6 +137,9 @@ def test_sent_twice_under_one_key_it_is_one_file(sheaf: world.World, acme: world
     first, again = (send(sheaf, acme, body, **{"Idempotency-Key": "k1"}) for _ in range(2))
     assert first.data["id"] == again.data["id"] and again.headers["Idempotent-Replayed"] == "true"
     assert len(sheaf.http("GET", "/v1/uploads", key=acme.key).data) == 1
+    anew = encoded(("file", "a.png", "image/png", samples.PNG), boundary="another")
+    third = send(sheaf, acme, anew, "multipart/form-data; boundary=another", **{"Idempotency-Key": "k1"})
+    assert third.data["id"] == first.data["id"], "every attempt draws a boundary of its own"
     other = encoded(("file", "b.png", "image/png", samples.PNG))
     assert send(sheaf, acme, other, **{"Idempotency-Key": "k1"}).status == 422
 

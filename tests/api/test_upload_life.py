@@ -11,6 +11,7 @@ import pytest
 import samples
 import world
 from sheaf.base import bounds
+from sheaf.features.uploads import settle as judge
 from sheaf.records import events, holdings
 from sheaf.store import aws
 from uploading import announce, in_the_bucket, parts_in_the_bucket, ready, room, show
@@ -105,6 +106,15 @@ def test_parts_that_are_none_are_refused(sheaf: world.World, acme: world.Tenant,
     assert answer.status == 422 and "parts" in answer.json["errors"], answer.text
 
 
+def test_parts_that_were_given_up_are_not_taken_for_a_file(sheaf: world.World, acme: world.Tenant) -> None:
+    file_id = announce(sheaf, acme, size=10 * MIB, method="multipart")["id"]
+    [upload] = aws.client("s3").list_multipart_uploads(Bucket="uploads")["Uploads"]
+    aws.client("s3").abort_multipart_upload(Bucket="uploads", Key=upload["Key"], UploadId=upload["UploadId"])
+    for method, path in (("GET", "parts"), ("POST", "complete")):
+        answer = sheaf.http(method, f"/v1/uploads/{file_id}/{path}", None if method == "GET" else {}, key=acme.key)
+        assert answer.status == 409 and "announce the file anew" in answer.json["message"]
+
+
 def test_a_part_of_another_size_has_not_arrived(sheaf: world.World, acme: world.Tenant) -> None:
     said = announce(sheaf, acme, size=10 * MIB, method="multipart")
     links = sheaf.http("POST", f"/v1/uploads/{said['id']}/parts", {"parts": [1, 2]}, key=acme.key).data["parts"]
@@ -134,26 +144,35 @@ def test_giving_up_a_file_in_parts_leaves_nothing(sheaf: world.World, acme: worl
 def test_the_signer_of_uppy(sheaf: world.World, acme: world.Tenant, globex: world.Tenant) -> None:
     file_id = announce(sheaf, acme, size=20 * MIB, method="multipart")["id"]
 
+    place = {"Bucket": "uploads", "Key": f"{acme.id}/uploads/{file_id}"}
+    mine = aws.client("s3").create_multipart_upload(**place)["UploadId"]  # as the client does with the first signature
+
     def sign(who: str = acme.key, **asked: Any) -> world.Answer:
         return sheaf.http("POST", "/v1/uploads/sign", {"key": file_id, **asked}, key=who)
 
     for asked, marks in [
-        ({"method": "PUT"}, ["X-Amz-SignedHeaders=content-length%3Bhost"]),
         ({"method": "POST", "contentType": "image/png"}, ["uploads"]),
-        ({"method": "PUT", "uploadId": "u1", "partNumber": 3}, ["uploadId=u1", "partNumber=3"]),
-        ({"method": "GET", "uploadId": "u1"}, ["uploadId=u1"]),
-        ({"method": "POST", "uploadId": "u1"}, ["uploadId=u1"]),
-        ({"method": "DELETE", "uploadId": "u1", "expiresIn": 300}, ["uploadId=u1"]),
+        ({"method": "PUT", "uploadId": mine, "partNumber": 3}, ["partNumber=3", "X-Amz-SignedHeaders=content-length%3Bhost"]),
+        ({"method": "GET", "uploadId": mine}, ["uploadId="]),
+        ({"method": "POST", "uploadId": mine}, ["uploadId="]),
+        ({"method": "DELETE", "uploadId": mine, "expiresIn": 300}, ["uploadId="]),
     ]:
         answer = sign(**asked)
         assert answer.status == 200 and answer.json["key"] == file_id and answer.json.keys() == {"url", "key"}, answer.text
         assert all(mark in answer.json["url"] for mark in [*marks, f"{acme.id}/uploads/{file_id}?"]), answer.text
-    assert sign(**{"method": "PUT", "key": f"{acme.id}/uploads/{file_id}"}).status == 200
+    assert parts_in_the_bucket() == 1, "the client's own upload has taken the place of ours"
+    assert sign(**{"method": "POST", "key": f"{acme.id}/uploads/{file_id}"}).status == 200
+    assert sign(method="PUT").status == 409, "it was announced to come in parts"
+    assert sign(method="PUT", uploadId=mine, partNumber=4).status == 422, "it has three"
+    assert sign(method="PUT", uploadId="nobody-knows", partNumber=1).status == 409
+    whole = announce(sheaf, acme, method="PUT")["id"]
+    assert "content-length%3Bhost" in sign(method="PUT", key=whole).json["url"]
+    assert sign(method="PUT", key=whole, uploadId=mine, partNumber=1).status == 409
     for asked in ({"method": "DELETE"}, {"method": "GET"}, {"method": "PATCH"}, {"method": "PUT", "partNumber": 1}, {"method": "PUT", "key": 1},
                   {"method": "PUT", "uploadId": "", "partNumber": 1}, {"method": "PUT", "uploadId": "u", "partNumber": 10_001}, {}):  # fmt: skip
         assert sign(**asked).status == 422, asked
-    assert sign(method="PUT", key=f"{globex.id}/uploads/{file_id}").status == 404
-    assert sign(globex.key, method="PUT").status == 404
+    assert sign(method="POST", key=f"{globex.id}/uploads/{file_id}").status == 404
+    assert sign(globex.key, method="POST").status == 404
     other = ready(sheaf, acme)
     assert sign(method="PUT", key=other).status == 409, "nothing is sent to a file that was judged"
 
@@ -319,6 +338,47 @@ def test_what_does_not_arrive_in_a_day_is_given_up(sheaf: world.World, acme: wor
     assert parts_in_the_bucket() == 0 and room(acme) == (0, 0)
 
 
+def test_what_arrives_late_while_the_event_is_lost_is_looked_at_soon(sheaf: world.World, acme: world.Tenant) -> None:
+    file_id = str(announce(sheaf, acme)["id"])
+    sheaf.settle()
+    with world.later(3_000):
+        sheaf.sweep_uploads()  # its first entry is used up
+    aws.client("s3").put_object(Bucket="uploads", Key=f"{acme.id}/uploads/{file_id}", Body=samples.PNG)
+    with world.later(2 * 3_000 + 60):
+        sheaf.sweep_uploads()
+        assert show(sheaf, acme, file_id)["status"] == "ready", "and not only after a day"
+
+
+def test_a_file_that_breaks_its_judge_holds_up_nobody(
+    sheaf: world.World, acme: world.Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, other = str(announce(sheaf, acme)["id"]), str(announce(sheaf, acme)["id"])
+    sheaf.settle()
+    for file_id in (broken, other):
+        aws.client("s3").put_object(Bucket="uploads", Key=f"{acme.id}/uploads/{file_id}", Body=samples.PNG)
+    look = judge.look
+
+    def breaks(bucket: str, key: str, *more: Any) -> Any:
+        if key.endswith(broken):
+            raise RuntimeError("the scanner is away")
+        return look(bucket, key, *more)
+
+    monkeypatch.setattr(judge, "look", breaks)
+    with world.later(1_000):
+        sheaf.sweep_uploads()
+        sheaf.settle()
+        assert (show(sheaf, acme, broken)["status"], show(sheaf, acme, other)["status"]) == ("uploaded", "ready")
+    for days in (1, 2, 2.9):
+        with world.later(days * 86_400):
+            sheaf.sweep_uploads()
+            assert show(sheaf, acme, broken)["status"] == "uploaded"
+    with world.later(6 * 86_400):
+        sheaf.sweep_uploads()
+        shown = show(sheaf, acme, broken)
+    assert (shown["status"], shown["reason"]) == ("rejected", "The file could not be looked at")
+    assert room(acme) == (len(samples.PNG), 0) and not [key for key in in_the_bucket(acme) if broken in key]
+
+
 # ---- room ----
 
 
@@ -349,7 +409,19 @@ def test_a_tenant_has_so_many_files_under_way(sheaf: world.World, acme: world.Te
     assert sheaf.http("GET", "/v1/jobs", key=acme.key).data == [], "no job waits in vain"
     first = sheaf.http("GET", "/v1/uploads?limit=1", key=acme.key).data[0]["id"]
     sheaf.arrive(acme, first, samples.PNG)
+    assert sheaf.http("POST", "/v1/uploads", {"files": [one] * 2}, key=acme.key).status == 429, "there is room for one"
     assert sheaf.http("POST", "/v1/uploads", one, key=acme.key).status == 201
+    assert room(acme)[1] == 100
+
+
+def test_an_import_that_fills_the_room_can_be_sent_again(sheaf: world.World) -> None:
+    small = sheaf.tenant("Small", "free")
+    announce(sheaf, small, size=5 * 1024**3 - 100 * MIB)
+    waits = {"file": {"filename": "a.csv", "size": 60 * MIB, "type": "text/csv"}}
+    first, again = (
+        sheaf.http("POST", "/v1/import/contacts", waits, key=small.key, headers={"Idempotency-Key": "k"}) for _ in range(2)
+    )
+    assert first.status == again.status == 202 and first.data["id"] == again.data["id"]
 
 
 # ---- held by rows ----
@@ -425,6 +497,36 @@ def test_many_rows_hold_files_too(sheaf: world.World, acme: world.Tenant) -> Non
     assert all(sheaf.http("DELETE", f"/v1/uploads/{file_id}", key=acme.key).status == 200 for file_id in files)
 
 
+def test_two_rows_of_one_transaction_hold_the_same_file(sheaf: world.World, acme: world.Tenant) -> None:
+    file_id, post = ready(sheaf, acme), comment(sheaf, acme, []).data["post"]
+    rows = [{"post": post, "content": str(number), "attachments": [file_id]} for number in range(2)]
+    made = sheaf.http("POST", "/v1/comments/bulk", {"items": rows, "options": {"atomic": True}}, key=acme.key)
+    assert made.data["created"] == 2, made.text
+    ids = [each["id"] for each in made.data["items"]]
+    assert sheaf.http("DELETE", f"/v1/comments/{ids[0]}", key=acme.key).status == 200
+    assert sheaf.http("DELETE", f"/v1/uploads/{file_id}", key=acme.key).status == 409
+    assert sheaf.http("DELETE", f"/v1/comments/{ids[1]}", key=acme.key).status == 200
+    assert sheaf.http("DELETE", f"/v1/uploads/{file_id}", key=acme.key).status == 200
+
+
+def test_an_entity_holds_no_more_files_than_a_transaction_moves() -> None:
+    from sheaf import Entity, field
+    from sheaf.entity import registry
+
+    class Album(Entity, prefix="alb"):
+        first: list[str] = field(default_factory=list, file=True, max_length=20)
+        second: list[str] = field(default_factory=list, file=True, max_length=20)
+        third: list[str] = field(default_factory=list, file=True, max_length=20)
+
+    class Loose(Entity, prefix="loo"):
+        files: list[str] = field(default_factory=list, file=True)
+
+    with pytest.raises(registry.DeclarationError, match="takes 123 writes"):
+        registry.entity_type(Album, "albums")
+    with pytest.raises(registry.DeclarationError, match="max_length=20"):
+        registry.entity_type(Loose, "looses")
+
+
 def test_a_file_that_is_deleted_as_a_row_takes_it(
     sheaf: world.World, acme: world.Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -490,6 +592,23 @@ def test_where_a_picture_was_taken_is_not_told(sheaf: world.World, acme: world.T
     assert show(sheaf, acme, file_id)["variants"]["thumb.jpg"]["height"] == 256, "it stands upright"
     body = aws.client("s3").get_object(Bucket="uploads", Key=f"{acme.id}/variants/{file_id}/thumb.jpg")["Body"].read()
     assert b"a secret place" in out.getvalue() and b"a secret place" not in body
+
+
+def test_a_picture_of_sixteen_bits_of_grey_is_no_white_one() -> None:
+    import io
+
+    from PIL import Image
+
+    from sheaf.features import images
+
+    out = io.BytesIO()
+    wide = Image.new("I;16", (300, 100))
+    wide.putdata([x * 218 for _ in range(100) for x in range(300)])
+    wide.save(out, "PNG")
+    content, _ = images.made(out.getvalue(), "image/png")["thumb.jpg"]
+    with Image.open(io.BytesIO(content)) as small:
+        row = [small.convert("L").getpixel((x, 40)) for x in (5, 128, 250)]
+    assert row[0] < 20 and 110 < row[1] < 145 and row[2] > 235, row
 
 
 def test_every_sample_lives_its_life(sheaf: world.World, acme: world.Tenant) -> None:

@@ -112,6 +112,11 @@ def test_a_form_that_is_sent_again_leaves_what_was_checked(sheaf: world.World, a
         assert len(objects()) == 1, "the checked version is the current one again"
 
 
+@pytest.mark.parametrize(("said", "meant"), [("application/x-zip-compressed", "application/zip"), ("image/jpg", "image/jpeg")])
+def test_a_type_by_another_name(sheaf: world.World, acme: world.Tenant, said: str, meant: str) -> None:
+    assert announce(sheaf, acme, PNG, type=said).data["type"] == meant
+
+
 @pytest.mark.parametrize("size", ["999999999999", 1e12])
 def test_a_size_in_disguise_is_bounded_too(sheaf: world.World, acme: world.Tenant, size: Any) -> None:
     answer = announce(sheaf, acme, PNG, size=size)

@@ -211,7 +211,7 @@ def test_a_large_file_in_parts_goes_on_after_a_death_at_each_part(client: Client
 
 def test_uppy_signs_and_talks_to_the_bucket_itself(client: Client) -> None:
     """The requests that `@uppy/aws-s3` makes with `signRequest`: create, two parts, list, complete."""
-    content = samples.PDF + os.urandom(6 * MIB) + b"%%EOF"
+    content = samples.PDF + os.urandom(10 * MIB) + b"%%EOF"
     file = announce(client, content, type="application/pdf", filename="u.pdf", method="multipart")
 
     def sign(**asked: Any) -> str:
@@ -221,7 +221,7 @@ def test_uppy_signs_and_talks_to_the_bucket_itself(client: Client) -> None:
     upload_id = made.data.decode().partition("<UploadId>")[2].partition("<")[0]
     assert made.status == 200 and upload_id
     tags = []
-    for number, piece in enumerate((content[: 5 * MIB], content[5 * MIB :]), 1):
+    for number, piece in enumerate((content[: 8 * MIB], content[8 * MIB :]), 1):
         url = sign(method="PUT", uploadId=upload_id, partNumber=number)
         sent = urllib3.request("PUT", url, body=piece, retries=False)
         assert sent.status == 200, sent.data

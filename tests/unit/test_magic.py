@@ -73,6 +73,17 @@ HOSTILE = [
     ("two archives", "application/zip", samples.ZIP + samples.archive({"b.txt": b"other"})),
     ("a workbook that is only an archive", samples.XLSX_TYPE, samples.ZIP),
     ("nothing", "image/png", b""),
+    ("an archive with one byte behind it", "image/png", samples.PNG + samples.ZIP + b"\0"),
+    ("an archive with much behind it", "image/jpeg", samples.JPEG + samples.ZIP + b"x" * 5_000),
+    ("an archive of nothing behind a picture", "image/jpeg", samples.JPEG + samples.archive({})),
+    ("another archiver's file behind a picture", "image/jpeg", samples.JPEG + b"Rar!\x1a\x07\x01\x00 and so on"),
+    ("one more of them", "image/webp", samples.WEBP[:-1] + b"7z\xbc\xaf\x27\x1c"),
+    ("a program behind a picture", "image/png", samples.PNG + b"MZ\x90\0" + bytes(1_000)),
+    ("a program behind a PDF", "application/pdf", samples.PDF + b"MZ\x90\0" + bytes(range(1, 255)) * 8),
+    ("a wide table with control characters", "text/csv", b"\xff\xfe" + "a;b\x01\n".encode("utf-16-le")),
+    ("a wide table that is a program", "text/csv", b"\xff\xfe\x7fELF" + bytes(range(256))),
+    ("a wide table that is a page", "text/csv", "<html><script>x</script>".encode("utf-16")),
+    ("half a character of a wide table", "text/csv", b"\xff\xfea\0b"),
 ]
 
 
@@ -90,6 +101,21 @@ def test_what_looks_odd_and_is_not_hostile_passes() -> None:
     assert objection("text/plain", b"MZ is how his initials read; 1 < 2 <html> comes later") is None
     assert objection("image/jpeg", samples.JPEG + samples.MP4) is None, "telephones keep a moment of film behind a picture"
     assert objection("application/zip", samples.archive({}, b"")) is None, "an archive of nothing"
+    assert objection("application/pdf", b"\xef\xbb\xbf\r\n" + samples.PDF) is None, "readers pass over what stands before"
+    assert objection("application/pdf", samples.PDF + b"\r\n" * 20) is None
+    assert objection("image/png", samples.PNG + b"\0\0\r\n") is None
+    many = samples.archive({f"{number}.txt": b"" for number in range(65_600)})
+    assert objection("application/zip", many, 1 << 16) is None, "more files than the older numbers can count"
+
+
+def test_pictures_are_not_refused_by_chance() -> None:
+    """The noise of 400 MB of compressed pixels holds none of what is looked for."""
+    rng = random.Random(7)
+    inspector = Inspector("image/jpeg")
+    inspector.feed(samples.JPEG[:20])
+    for _ in range(400):
+        inspector.feed(rng.randbytes(1 << 20))
+    assert inspector.objection() is None
 
 
 def test_the_memory_it_takes_does_not_grow_with_the_file() -> None:

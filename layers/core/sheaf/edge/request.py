@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import builtins
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -100,7 +101,7 @@ class Request:
                 *(f"{name}={value}" for name, value in sorted(self.query.items())),
             )
         )
-        whole = said.encode() + b"\0" + self.body
+        whole = said.encode() + b"\0" + self._said_body()
         # A plain digest of a body with a password or a secret would be one kept badly.
         sealed = self.route_path.startswith(("/v1/auth/", "/v1/webhooks"))
         fingerprint = signing_secret().fingerprint(whole) if sealed else sha256(whole).hexdigest()
@@ -108,6 +109,13 @@ class Request:
         who = replace(caller, principal=f"{caller.principal}@{self.source_ip}") if caller and by_address else caller
         self._once = once(who or self.caller, self.method, self.route_path, key, fingerprint)
         return self._once
+
+    def _said_body(self) -> "builtins.bytes":
+        """The body without what a client draws anew for each attempt: the boundary of a form."""
+        if self.media_type != "multipart/form-data":
+            return self.body
+        boundary = self.headers.get("content-type", "").partition("boundary=")[2].partition(";")[0].strip(' "').encode()
+        return self.body.replace(b"--" + boundary, b"--boundary") if boundary else self.body
 
     def options(self) -> Options:
         """How the client asks for a write; the preferences that it follows are noted as applied."""

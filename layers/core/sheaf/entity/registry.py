@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import entities
-from sheaf.base.bounds import FILES_PER_FIELD, ORDER_CHARACTERS
+from sheaf.base.bounds import ATOMIC_ACTIONS, FILES_PER_FIELD, ORDER_CHARACTERS
 from sheaf.base.errors import NotFound, ValidationFailed
 from sheaf.entity import kinds
 from sheaf.entity.body import object_of
@@ -303,6 +303,8 @@ def _objection(made: EntityType) -> str:
         )
         if kind not in ("string", "list") or (kind == "list" and not any(each and each <= FILES_PER_FIELD for each in bounds)):
             return f"has file=True on {name!r}, which must be a str, or a list of them with max_length={FILES_PER_FIELD} or less"
+    if _most_marks(made) > ATOMIC_ACTIONS:
+        return f"takes {_most_marks(made)} writes where all its files change at once; a transaction has {ATOMIC_ACTIONS}"
     for action, least in made.model.access.items():
         if action not in ACCESS or not {*([least] if isinstance(least, str) else least)} <= {*ROLES}:
             return f"has access={{{action!r}: {least!r}}}, which names no action or no role"
@@ -313,6 +315,16 @@ def _objection(made: EntityType) -> str:
     if made.model.owner is not None and made.model.owner not in fields:
         return f"names {made.model.owner!r} its owner, which is no field"
     return ""
+
+
+def _most_marks(made: EntityType) -> int:
+    """The writes of the largest change of a row: all of its files and unique values exchanged, it itself, a request's record."""
+    held = 0
+    for name in made.attached:
+        info = made.model.model_fields[name]
+        bounds = [getattr(each, "max_length", None) for each in info.metadata] if made.relations[name].many else [1]
+        held += min(each for each in bounds if each)
+    return 2 * held + 2 * len(made.uniques) + 3
 
 
 def _marks(extra: Any) -> dict[str, Any]:

@@ -95,6 +95,8 @@ def made(data: bytes, kind: str) -> dict[str, tuple[bytes, dict[str, Any]]]:
 
 def _plain(picture: "Image") -> "Image":
     """In colours that every format knows, see-through where the picture is."""
+    if picture.mode.startswith("I"):  # 16 bits of grey; converting them cuts off what is over 255
+        picture = picture.convert("I").point(lambda grey: grey / 256).convert("L")
     return picture.convert("RGBA" if picture.has_transparency_data else "RGB")
 
 

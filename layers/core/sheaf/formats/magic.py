@@ -5,6 +5,7 @@ one, a page that calls itself text) is refused, since somebody will one day open
 """
 
 import codecs
+import re
 from hashlib import sha256
 from struct import unpack_from
 
@@ -22,6 +23,8 @@ _HEADS: dict[str, tuple[tuple[int, bytes], ...]] = {
 _TEXT = frozenset({"text/plain", CSV, JSON, NDJSON})
 _ARCHIVES = frozenset({"application/zip", XLSX})
 _CONTROL = bytes(range(9)) + b"\x0b" + bytes(range(14, 32))
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0e-\x1f]")
+_WIDE = (b"\xff\xfe", b"\xfe\xff")
 # What begins a program or an archive, and no text: DOS and Windows, Linux, macOS, Java, a script, gzip, RAR, 7z, CAB.
 _PROGRAMS = (b"MZ\x90\0", b"MZ\0", b"\x7fELF", b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe",
              b"\xca\xfe\xba\xbe", b"#!", b"\x1f\x8b", b"Rar!", b"7z\xbc\xaf", b"MSCF")  # fmt: skip
@@ -29,7 +32,9 @@ _PROGRAMS = (b"MZ\x90\0", b"MZ\0", b"\x7fELF", b"\xfe\xed\xfa\xce", b"\xfe\xed\x
 _PAGES = tuple(f"<{tag}".encode() for tag in (
     "!doctype", "html", "head", "script", "iframe", "h1", "div", "font", "table", "style", "title", "body", "svg", "?xml",
     "?php", "!--", "%", "a ", "a>", "b>", "br", "p>", "p "))  # fmt: skip
-_INSIDE = (b"<script", b"<?php", b"<html", b"<!doctype html", b"<svg", b"<iframe")  # no picture holds these
+# What no picture holds, in lower case. Six bytes at least: shorter ones stand in the noise of large pictures by chance.
+_INSIDE = (b"<script", b"<?php ", b"<?php\n", b"<?php\r", b"<html>", b"<html ", b"<!doctype html", b"<svg xmlns", b"<svg on",
+           b"<iframe", b"rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c")  # fmt: skip
 _END_OF_ZIP = b"PK\x05\x06"
 _HEAD_BYTES, _TAIL_BYTES = 4_096, 128 * 1024  # the end of an archive is found in its last 64 KB
 _PDF_WITHIN = 1_024  # readers take a PDF that begins this late
@@ -48,7 +53,8 @@ class Inspector:
         self._digest = sha256()
         self._head, self._tail = b"", b""
         self._wrong = ""  # what a piece was found to hold
-        self._decoder = codecs.getincrementaldecoder("utf-8")() if declared in _TEXT else None
+        self._words = ""  # the first ones of a UTF-16 text
+        self._decoder: codecs.IncrementalDecoder | None = None
         self._rest = b""
 
     @property
@@ -69,53 +75,66 @@ class Inspector:
             window = self._rest + piece.lower()
             self._wrong = "it holds a page or a script as well" if any(mark in window for mark in _INSIDE) else ""
             self._rest = window[-16:]
-        elif self._decoder:
+        elif self._declared in _TEXT:
             self._read(piece)
 
     def objection(self) -> str | None:
         """Why the file is not of the declared type, None where it is."""
-        if self._decoder and not self._wrong:
+        if self._declared in _TEXT and not self._wrong:
             self._read(b"", final=True)
         declared, head = self._declared, self._head
-        wrong = None if agrees(declared, head) else "its first bytes are those of something else"
+        foreign = not agrees(declared, head) or _is_foreign(self._words.encode("utf-8", "replace"))
+        wrong = "its first bytes are those of something else" if foreign else None
         wrong = wrong or self._wrong or self._second()
         if wrong:
             return f"The content is not {declared}: {wrong}"
         return None
 
     def _read(self, piece: bytes, *, final: bool = False) -> None:
-        if self._declared == CSV and self._head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            return  # spreadsheets still write UTF-16
-        if piece.translate(None, _CONTROL) != piece:
+        wide = self._declared == CSV and self._head[:2] in _WIDE  # spreadsheets still write UTF-16
+        if self._decoder is None:
+            if len(self._head) < 2 and not final:
+                self._rest += piece  # too little to tell
+                return
+            self._decoder = codecs.getincrementaldecoder("utf-16" if wide else "utf-8")()
+            piece, self._rest = self._rest + piece, b""
+        if self._declared == CSV and not wide:  # and Latin-1, too
+            self._wrong = "it holds control characters" if piece.translate(None, _CONTROL) != piece else ""
+            return
+        try:
+            text = self._decoder.decode(piece, final)
+        except UnicodeDecodeError:
+            self._wrong = "it is not UTF-16" if wide else "it is not UTF-8"
+            return
+        if _CONTROLS.search(text):
             self._wrong = "it holds control characters"
-        elif self._decoder and self._declared != CSV:  # they write Latin-1, too
-            try:
-                self._decoder.decode(piece, final)
-            except UnicodeDecodeError:
-                self._wrong = "it is not UTF-8"
+        if wide:
+            self._words = (self._words + text)[:64]
 
     def _second(self) -> str | None:
         """What else the file is, or what it lacks at its end."""
         declared, head, tail = self._declared, self._head, self._tail
-        begins, entries = _archive(tail, self.size)
         if declared in _ARCHIVES:
+            begins, entries = _archive(tail, self.size)
             if begins != 0:
                 return "the archive has no end, or more than one beginning"
             whole = declared != XLSX or (b"[Content_Types].xml" in entries and b"xl/workbook" in entries)
             return None if whole else "the archive holds no workbook"
-        if begins is not None:
+        if _has_archive(tail):
             return "it is an archive as well"
         if declared != "application/pdf" and declared not in _TEXT and b"%PDF-" in head[:_PDF_WITHIN]:
             return "it is a PDF as well"
         match declared:
-            case "image/png" if b"IEND\xaeB`\x82" not in tail:
-                return "the picture has no end"
+            case "image/png" if not tail.rstrip(b"\0\r\n").endswith(b"IEND\xaeB`\x82"):
+                return "the picture has no end, or something stands behind it"
             case "image/gif" if not tail.rstrip(b"\0").endswith(b";"):
                 return "the picture has no end, or something stands behind it"
             case "image/webp" if not 0 <= self.size - 8 - unpack_from("<I", head.ljust(12, b"\0"), 4)[0] <= 1:
                 return "the picture has no end, or something stands behind it"
-            case "application/pdf" if b"%%EOF" not in tail:
-                return "the document has no end"
+            case "application/pdf" if (
+                not 0 <= len(tail.rstrip(b"\0\r\n")) - tail.rfind(b"%%EOF") <= _PDF_WITHIN or b"%%EOF" not in tail
+            ):
+                return "the document has no end, or something stands behind it"
             case "application/json" if tail.rstrip()[-1:] not in (b"}", b"]"):
                 return "it has no end"
         return None
@@ -129,22 +148,41 @@ def agrees(declared: str, head: bytes) -> bool:
         return head[:2] in (b"\xff\xfe", b"\xfe\xff") or not (_is_foreign(head) or head.translate(None, _CONTROL) != head)
     if declared in _TEXT:
         return _is_text(head) and (declared != JSON or head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["))
+    if declared == "application/pdf":
+        head = head.lstrip(b"\xef\xbb\xbf \t\r\n\0")  # which readers pass over
     return any(head[at : at + len(mark)] == mark for at, mark in _HEADS.get(declared, ()))
 
 
 def _archive(tail: bytes, size: int) -> tuple[int | None, bytes]:
-    """Where in a file with this `tail` a ZIP archive begins, and its list of files; None where there is no archive.
+    """Where in a file with this `tail` a ZIP archive begins, and its list of files; None where the file does not end as one.
 
-    Its end record ends the file, with a comment; the list of files stands right before it (APPNOTE.TXT, 4.3.16). Readers
-    find an archive also where something else stands before it.
+    Its end record ends the file, with a comment; the list of files stands right before it (APPNOTE.TXT, 4.3.16), or before
+    the records of ZIP64, which hold the true numbers of a large one (4.3.14, 4.3.15).
     """
     at = tail.rfind(_END_OF_ZIP)
     if at < 0 or at + 22 > len(tail) or at + 22 + unpack_from("<H", tail, at + 20)[0] != len(tail):
         return None, b""
     listed, begins = unpack_from("<II", tail, at + 12)
-    if 0xFFFFFFFF in (listed, begins):
-        return 0, b""  # its true numbers are elsewhere (ZIP64)
+    large = tail.rfind(b"PK\x06\x06", 0, at)
+    if tail[max(0, at - 20) :].startswith(b"PK\x06\x07") and large >= 0 and large + 56 <= at:
+        listed, begins = unpack_from("<QQ", tail, large + 40)
+        at = large
     return size - len(tail) + at - listed - begins, tail[max(0, at - listed) : at]
+
+
+def _has_archive(tail: bytes) -> bool:
+    """Whether readers would find a ZIP archive at this end of a file: they look for its end record, whatever follows."""
+    at = len(tail)
+    while (at := tail.rfind(_END_OF_ZIP, 0, at)) >= 0:
+        if at + 22 > len(tail):
+            continue
+        entries, listed = unpack_from("<HI", tail, at + 10)
+        place = at - listed
+        if (listed == 0 and entries == 0) or (
+            listed >= 46 * entries > 0 and (place < 0 or tail[place : place + 4] == b"PK\x01\x02")
+        ):
+            return True
+    return False
 
 
 def _is_foreign(head: bytes) -> bool:

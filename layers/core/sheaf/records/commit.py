@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from sheaf.access.caller import Caller
@@ -83,6 +84,21 @@ def commit(rows: Sequence[Write], marks: Sequence[Mark], options: Options, point
             raise taken from None
         return
     raise Unavailable("Other writers keep changing this row; try again")
+
+
+def together(found: Sequence[Mark]) -> list[Mark]:
+    """The marks of several rows of one transaction, which touches an item once: steps of one counter are added up."""
+    steps: dict[keys.Key, Mark] = {}
+    others = []
+    for mark in found:
+        if "step" not in mark.write.values:
+            others.append(mark)
+            continue
+        before = steps.get(mark.write.key)
+        step = mark.write.values["step"] + (before.write.values["step"] if before else 0)
+        refusal = mark.refusal or (before.refusal if before else None)
+        steps[mark.write.key] = Mark(mark.field, replace(mark.write, values={"step": step}), refusal)
+    return [*others, *(mark for mark in steps.values() if mark.write.values["step"])]
 
 
 def marks(caller: Caller, entity: EntityType, row_id: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None,

@@ -103,8 +103,8 @@ def room_for(caller: Caller, room: int, waiting: int) -> Held:
     most = quota(caller)
     if room > most:
         raise _full(most)
-    condition = "(attribute_not_exists(#b) OR #b <= :left) AND (attribute_not_exists(#n) OR #n < :pending)"
-    bounds = values | {"left": most - room, "pending": UPLOADS_PENDING}
+    condition = "(attribute_not_exists(#b) OR #b <= :left) AND (attribute_not_exists(#n) OR #n <= :pending)"
+    bounds = values | {"left": most - room, "pending": UPLOADS_PENDING - waiting}
     write = Write(config().limits_table, "update", key, expression=adding, condition=condition, values=bounds)
     return "size", write, lambda old: _full(most) if old is None or old["b"] > most - room else _too_many()
 

@@ -84,13 +84,16 @@ def finish_multipart(bucket: str, key: str, upload_id: str, etags: Sequence[str]
         raise LookupError(f"there is no multipart upload {upload_id} of {key}, and no object")
 
 
-def join_parts(bucket: str, key: str, upload_id: str, found: Sequence[Part]) -> bool:
-    """Make the object of its parts; False where there is no such multipart upload (any more)."""
+def join_parts(bucket: str, key: str, upload_id: str, found: Sequence[Part]) -> bool | None:
+    """Make the object of its parts; False where there is no such multipart upload (any more), None where a part has changed."""
     parts = [{"PartNumber": part.number, "ETag": part.etag} for part in found]
     try:
         client("s3").complete_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts})
     except ClientError as error:
-        if error.response["Error"]["Code"] != "NoSuchUpload":
+        code = error.response["Error"]["Code"]
+        if code in ("InvalidPart", "InvalidPartOrder", "EntityTooSmall"):
+            return None
+        if code != "NoSuchUpload":
             raise
         return False
     return True

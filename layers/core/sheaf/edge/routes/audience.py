@@ -45,7 +45,7 @@ def _create(request: Request) -> Reply:
 def _announce(request: Request, asked: Mapping[str, Any]) -> Reply:
     """The records come as a file: the answer holds the form to send it with."""
     caller = request.caller
-    file = announce.awaited(caller, asked["file"])
+    file = announce.awaited(caller, asked["file"], request.once())
     row, job = uploads.announce(caller, asked, file.fields, request.once())
     form = announce.expect(caller, file, job["awaits"], job["sk"])
     made = {"upload_id": row.id, "session_token": uploads.token_of(caller, row.id), "rows_received": 0,

@@ -86,7 +86,7 @@ def _import_upload(request: Request, entity: EntityType, body: dict[str, object]
         raise ValidationFailed.naming(dict.fromkeys(_SOURCES, "is one of two: uploadId or file"))
     if "uploadId" in given:
         return accepted(request, jobs.accept_upload(request.caller, entity, asked, given["uploadId"], request.once()))
-    announced = announce.awaited(request.caller, given["file"])
+    announced = announce.awaited(request.caller, given["file"], request.once())
     job = jobs.accept_awaited(request.caller, entity, asked, announced.fields, request.once())
     file = announce.expect(request.caller, announced, job["awaits"], job["sk"])
     return accepted(request, job, upload=file)

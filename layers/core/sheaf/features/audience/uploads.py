@@ -10,7 +10,7 @@ from sheaf.base import ids
 from sheaf.base.bounds import AUDIENCE_UPLOADS, IMPORT_WHOLE_BYTES, UPLOAD_LINK_SECONDS
 from sheaf.base.clock import now
 from sheaf.base.config import config
-from sheaf.base.errors import Conflict, NotFound, PreconditionFailed, SheafError, TooLarge, ValidationFailed
+from sheaf.base.errors import Conflict, InUse, NotFound, PreconditionFailed, SheafError, TooLarge, ValidationFailed
 from sheaf.entity import registry
 from sheaf.entity.body import object_of
 from sheaf.entity.filters import Group, Test
@@ -170,9 +170,9 @@ class AudienceWork(Steps):
         """Say in the row what has become of the batch."""
         if status != "succeeded":
             _settle(caller, job, {"status": "failed", "reason": str(job.get("error") or "was cancelled")[:500]})
-        with suppress(NotFound):  # the file has done its work
+        # The file has done its work, unless a row holds it. What lies in the bucket goes with its row.
+        with suppress(NotFound, InUse):
             write.delete(caller, registry.files(), job["awaits"])
-        blobs.delete(config().uploads_bucket, keys.upload_object(caller, job["awaits"]))
         return {}
 
 

@@ -10,7 +10,7 @@ from sheaf.base.errors import NotUnique, SheafError, TooLarge, Unavailable, Vali
 from sheaf.entity.registry import EntityType
 from sheaf.features.bulk.engine import PAUSE, Batch, Line, Made, Operation, Outcome, addressed, versions
 from sheaf.records import read, write
-from sheaf.records.commit import TRIES, RowMoved, commit
+from sheaf.records.commit import TRIES, RowMoved, commit, together
 from sheaf.records.options import Options
 from sheaf.records.rows import Row, Stamp, from_item
 from sheaf.records.write import Planned, Unchanged
@@ -35,7 +35,7 @@ def run(caller: Caller, entity: EntityType, operation: Operation, lines: Sequenc
         try:
             if plans:
                 rows = [each for plan in plans for each in plan.writes]
-                commit(rows, [mark for plan in plans for mark in plan.marks], Options(dry=operation.dry), {})
+                commit(rows, together([mark for plan in plans for mark in plan.marks]), Options(dry=operation.dry), {})
         except RowMoved:
             time.sleep(PAUSE / 10)
             continue  # another writer came between our look and the transaction: look again
@@ -125,6 +125,8 @@ def _refuse_twice(steps: Sequence[Step], lines: Sequence[Line]) -> None:
     seen: set[Key] = set()
     for (_, plan), line in zip(steps, lines, strict=True):
         for name, mark, _ in plan.marks if isinstance(plan, Planned) else ():
+            if mark.kind == "update":
+                continue  # a hold on a file: those of one file are added up
             if mark.key in seen:
                 text = "another item of this transaction takes or leaves the same value"
                 raise _about(line, NotUnique(f"{name}: {text}", fields={name: text}))

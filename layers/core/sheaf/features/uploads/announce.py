@@ -35,6 +35,9 @@ METHODS = ("POST", "PUT", "multipart")
 _FORM_BYTES = 100 * 1024 * 1024  # of a file that is sent in one go where nothing else is asked for
 _MIB = 1024 * 1024
 _WRONG = "This file cannot be uploaded"
+_ALIASES = {"application/x-zip-compressed": "application/zip", "image/jpg": "image/jpeg", "application/csv": "text/csv",
+            "application/x-csv": "text/csv", "application/jsonl": "application/x-ndjson",
+            "application/ndjson": "application/x-ndjson"}  # fmt: skip  # what some systems call a type
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,8 @@ def announced(caller: Caller, body: object) -> Announced:
     method, kind, size = said.pop("method", None), said.get("type"), said.get("size")
     if method not in (None, *METHODS):
         raise ValidationFailed(_WRONG, fields={"method": f"must be one of {', '.join(METHODS)}"})
+    if isinstance(kind, str):
+        kind = said["type"] = _ALIASES.get(kind, kind)
     if isinstance(kind, str) and kind not in magic.TYPES:
         raise ValidationFailed(_WRONG, fields={"type": f"must be one of {', '.join(sorted(magic.TYPES))}"})
     if isinstance(size, int) and size > UPLOAD_BYTES:
@@ -102,13 +107,14 @@ def announced(caller: Caller, body: object) -> Announced:
     return Announced(said, method or ("multipart" if int(said["size"]) > _FORM_BYTES else "POST"))
 
 
-def awaited(caller: Caller, body: object) -> Announced:
+def awaited(caller: Caller, body: object, once: Once | None = None) -> Announced:
     """The same of a file that a job is to wait for, which comes by a form; raises StorageFull, TooManyUploads, too."""
     found = announced(caller, body)
     if found.size > IMPORT_FILE_BYTES:
         most = f"at most {IMPORT_FILE_BYTES}"
         raise TooLarge(f"The file is {found.size:,} bytes; {IMPORT_FILE_BYTES:,} is the most here", fields={"size": most})
-    holdings.require_room(caller, found.size)  # before a job is there that would wait in vain
+    if not (once and once.found()):
+        holdings.require_room(caller, found.size)  # before a job is there that would wait in vain
     return found
 
 
@@ -134,7 +140,8 @@ def _written(caller: Caller, found: Sequence[Announced], once: Once | None) -> l
     except RowMoved:
         pass  # the ids are new: what is there is ours, the answer was lost on the way
     except (KeyTaken, SheafError) as refusal:
-        _give_up(caller, begun)
+        if not isinstance(refusal, Unavailable):  # which says nothing of whether the rows are there
+            _give_up(caller, begun)
         if once and (first := once.found()):
             return [write.replayed(caller, files(), {"row": row_id, "v": 1}) for row_id in first["rows"].split(",")]
         if isinstance(refusal, KeyTaken):

@@ -8,11 +8,16 @@ from sheaf.store.keys import Scope
 
 
 def follow(event: Event) -> None:
-    """Note a new file, to be looked at in a while, and a deleted one, whose content goes now."""
-    if event.verb == "created":
-        note(event, event.row, event.at_ms + UPLOAD_STUCK_SECONDS * 1000)
+    """Note a file that is new or has arrived, to be looked at in a while, and a deleted one, whose content goes now.
+
+    A deleted one is looked at once more: a smaller picture of it may have been on its way.
+    """
+    later = event.at_ms + UPLOAD_STUCK_SECONDS * 1000
+    if event.verb == "created" or (event.verb == "updated" and event.document["status"] == "uploaded"):
+        note(event, event.row, later)
     elif event.verb == "deleted":
         note(event, event.row, event.at_ms)
+        note(event, event.row, later)
 
 
 def note(scope: Scope, file_id: str, at_ms: int) -> None:

@@ -3,6 +3,7 @@
 Also the signer that Uppy asks (`@uppy/aws-s3`, `signRequest`), whose client talks to S3 itself.
 """
 
+from collections.abc import Mapping
 from math import ceil
 from typing import Any
 
@@ -11,11 +12,12 @@ from sheaf.base import ids
 from sheaf.base.bounds import UPLOAD_LINK_SECONDS, UPLOAD_PARTS, UPLOAD_SECONDS, UPLOAD_SIGNED_PARTS
 from sheaf.base.clock import iso, now_ms
 from sheaf.base.config import config
-from sheaf.base.errors import Conflict, NotFound, ValidationFailed
+from sheaf.base.errors import Conflict, NotFound, PreconditionFailed, ValidationFailed
 from sheaf.entity.body import object_of
 from sheaf.entity.registry import files
 from sheaf.features.uploads.announce import part_size
-from sheaf.records import read
+from sheaf.records import read, write
+from sheaf.records.options import Options
 from sheaf.records.rows import fields_of
 from sheaf.store import blobs, keys
 from sheaf.store.blobs import Part
@@ -31,8 +33,8 @@ def sign(caller: Caller, file_id: str, body: object) -> dict[str, Any]:
     Raises NotFound, Conflict where the file does not come in parts or no part is wanted any more, ValidationFailed.
     """
     file = _open(caller, file_id)
-    size, step = file["size"], part_size(file["size"])
-    last = ceil(size / step)
+    size = file["size"]
+    last = _count(size)
     wanted = object_of(body, "parts").get("parts")
     good = isinstance(wanted, list) and 1 <= len(wanted) <= UPLOAD_SIGNED_PARTS and all(
         isinstance(each, int) and not isinstance(each, bool) and 1 <= each <= last for each in wanted)  # fmt: skip
@@ -42,7 +44,7 @@ def sign(caller: Caller, file_id: str, body: object) -> dict[str, Any]:
     expires = iso(now_ms() + UPLOAD_LINK_SECONDS * 1000)
     found = []
     for number in dict.fromkeys(wanted):
-        length = size - step * (last - 1) if number == last else step
+        length = _length(size, number)
         url = blobs.part_link(bucket, key, file["multipart"], number=number, size=length, seconds=UPLOAD_LINK_SECONDS)
         found.append({"number": number, "size": length, "method": "PUT", "url": url, "expiresAt": expires})
     return {"parts": found}
@@ -53,7 +55,7 @@ def listing(caller: Caller, file_id: str) -> dict[str, Any]:
     file = _file(caller, file_id)
     step = part_size(file["size"])
     found = _arrived(caller, file) if file["status"] == "pending" else None
-    numbers = list(range(1, ceil(file["size"] / step) + 1))
+    numbers = list(range(1, _count(file["size"]) + 1))
     arrived = numbers if found is None else sorted(found)
     return {"id": file_id, "status": file["status"], "partSize": step, "partCount": len(numbers), "arrived": arrived,
             "missing": sorted({*numbers} - {*arrived})}  # fmt: skip
@@ -71,19 +73,46 @@ def complete(caller: Caller, file_id: str) -> None:
     found = _arrived(caller, file)
     if found is None:
         return  # an earlier call has done it, and the file is about to be looked at
-    missing = sorted({*range(1, ceil(file["size"] / part_size(file["size"])) + 1)} - found.keys())
+    missing = sorted({*range(1, _count(file["size"]) + 1)} - found.keys())
     if missing:
         raise Conflict(f"{len(missing):,} parts are missing", extra={"missing": missing[:_SHOWN], "missingCount": len(missing)})
     parts = [found[number] for number in sorted(found)]
-    blobs.join_parts(config().uploads_bucket, keys.upload_object(caller, file_id), file["multipart"], parts)
+    if blobs.join_parts(config().uploads_bucket, keys.upload_object(caller, file_id), file["multipart"], parts) is None:
+        raise Conflict("A part has just been sent again; complete it once more", headers={"Retry-After": "1"})
 
 
 def signed_request(caller: Caller, body: object) -> dict[str, Any]:
     """What Uppy's `signRequest` is to return: `{"url", "key"}` for `{"method", "key", "uploadId"?, "partNumber"?}`.
 
-    `key` is the id of a file that was announced before. Raises NotFound, Conflict, ValidationFailed.
+    `key` is the id of a file that was announced before. One in parts is sent in parts of its `partSize`; the upload that the
+    client has begun at the bucket takes the place of ours. Raises NotFound, Conflict, ValidationFailed.
     """
     asked = object_of(body, "method", "key", "uploadId", "partNumber", "expiresIn", "contentType")
+    file_id, operation, upload_id, number = _asked(caller, asked)
+    item = read.item(caller, files(), file_id)
+    file = {"id": file_id, **fields_of(item)}
+    _require_open(file)
+    bucket, place = config().uploads_bucket, keys.upload_object(caller, file_id)
+    if operation == "put_object":
+        if file.get("multipart"):
+            raise Conflict("This file was announced to come in parts")
+        return {"url": blobs.signed(operation, bucket, place, UPLOAD_LINK_SECONDS, size=file["size"]), "key": file_id}
+    if not file.get("multipart"):
+        raise Conflict(_NO_PARTS)
+    if upload_id and upload_id != file["multipart"]:
+        _adopt(caller, item, file, upload_id)
+    if operation == "upload_part":
+        length = _length(file["size"], number)
+        if length is None:
+            raise ValidationFailed.naming({"partNumber": f"must be a number from 1 to {_count(file['size'])}"})
+        url = blobs.part_link(bucket, place, upload_id, number=number, size=length, seconds=UPLOAD_LINK_SECONDS)
+    else:
+        url = blobs.signed(operation, bucket, place, UPLOAD_LINK_SECONDS, upload_id=upload_id or None)
+    return {"url": url, "key": file_id}
+
+
+def _asked(caller: Caller, asked: Mapping[str, Any]) -> tuple[str, str, str, int]:
+    """The file, the operation, S3's id of the upload and the part of a request to be signed."""
     method, key, upload_id, number = (asked.get(name) for name in ("method", "key", "uploadId", "partNumber"))
     wrong = {}
     if not isinstance(key, str):
@@ -95,21 +124,24 @@ def signed_request(caller: Caller, body: object) -> dict[str, Any]:
     operation = _OPERATIONS.get((str(method), upload_id is not None, number is not None))
     if operation is None and not wrong:
         wrong["method"] = "makes no upload together with the rest"
-    if wrong:
+    if wrong or operation is None:
         raise ValidationFailed.naming(wrong)
     file_id = keys.name_of(str(key))
     if str(key) not in (file_id, keys.upload_object(caller, file_id)):
         raise NotFound(f"There is no file {str(key)[:80]!r}")
-    file = {"id": file_id, **fields_of(read.item(caller, files(), file_id))}
-    _require_open(file)
-    bucket, place = config().uploads_bucket, keys.upload_object(caller, file_id)
-    if operation == "upload_part":
-        url = blobs.part_link(bucket, place, str(upload_id), number=int(number or 0), seconds=UPLOAD_LINK_SECONDS)
-    elif operation == "put_object":
-        url = blobs.signed(operation, bucket, place, UPLOAD_LINK_SECONDS, size=file["size"])
-    else:
-        url = blobs.signed(str(operation), bucket, place, UPLOAD_LINK_SECONDS, upload_id=upload_id)
-    return {"url": url, "key": file_id}
+    return file_id, operation, upload_id or "", number or 0
+
+
+def _adopt(caller: Caller, item: Item, file: Item, upload_id: str) -> None:
+    """Let the upload that a client has begun itself be the file's, and give up the one before; raises Conflict."""
+    bucket, place = config().uploads_bucket, keys.upload_object(caller, file["id"])
+    if blobs.parts(bucket, place, upload_id) is None:
+        raise Conflict("The bucket knows of no such upload")
+    try:
+        write.patch(caller, files(), file["id"], {"multipart": upload_id}, Options(frozenset({item["v"]})))
+    except PreconditionFailed:
+        raise Conflict("Another upload of this file has been begun just now") from None
+    blobs.drop_multipart(bucket, place, file["multipart"])
 
 
 _OPERATIONS = {  # by method, and whether there are an uploadId and a partNumber
@@ -142,12 +174,26 @@ def _require_open(file: Item) -> None:
         raise Conflict("The time in which the file had to arrive is over; announce it anew")
 
 
+def _count(size: int) -> int:
+    """How many parts a file of this size comes in."""
+    return ceil(size / part_size(size))
+
+
+def _length(size: int, number: int) -> int | None:
+    """The bytes of a part; None of one that there is not."""
+    step, last = part_size(size), _count(size)
+    return None if number > last else step if number < last else size - step * (last - 1)
+
+
 def _arrived(caller: Caller, file: Item) -> dict[int, Part] | None:
-    """The parts that have arrived with the right size, by number; None where the file was put together already."""
-    step, size = part_size(file["size"]), file["size"]
-    found = blobs.parts(config().uploads_bucket, keys.upload_object(caller, file["id"]), file["multipart"])
+    """The parts that have arrived with the right size, by number; None where the file was put together already.
+
+    Raises Conflict where its upload was given up at the bucket.
+    """
+    bucket, key = config().uploads_bucket, keys.upload_object(caller, file["id"])
+    found = blobs.parts(bucket, key, file["multipart"])
     if found is None:
+        if not blobs.versions(bucket, key):
+            raise Conflict("Its upload was given up; announce the file anew")
         return None
-    last = ceil(size / step)
-    return {part.number: part for part in found
-            if part.number <= last and part.size == (size - step * (last - 1) if part.number == last else step)}  # fmt: skip
+    return {part.number: part for part in found if part.size == _length(file["size"], part.number)}

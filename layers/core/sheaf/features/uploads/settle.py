@@ -62,6 +62,14 @@ def settle(scope: Caller, file_id: str) -> Row | None:
     raise Unavailable(f"other writers keep changing {file_id}")
 
 
+def give_up(scope: Caller, file_id: str) -> None:
+    """Reject a file that has arrived and could not be looked at in all its time; nothing happens to another."""
+    item = read.item(scope, files(), file_id)
+    if fields_of(item)["status"] == "uploaded":
+        verdict = {"status": "rejected", "reason": "The file could not be looked at"}
+        write.patch(scope, files(), file_id, verdict, Options(frozenset({item["v"]})))
+
+
 def remove(scope: Caller, file_id: str) -> None:
     """Remove what lies in the bucket of a file, its parts and its smaller pictures; nothing happens where there is nothing."""
     bucket = config().uploads_bucket
