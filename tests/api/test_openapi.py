@@ -164,7 +164,7 @@ def fuzz(
     with Server(sheaf) as server:
         schema = schemathesis.openapi.from_dict(DOCUMENTS[version]).include(path_regex=paths)
         schema.config.update(
-            base_url=server.url, headers={"Authorization": f"Bearer {acme.key}"}, continue_on_failure=True, request_timeout=60
+            base_url=server.url, headers={"Authorization": f"Bearer {acme.key}"}, continue_on_failure=True, request_timeout=300
         )
         schema.config.generation.update(max_examples=examples, database="none", no_shrink=True, deterministic=seed == 0)
         schema.config.checks.update(included_check_names=[check.__name__ for check in CHECKS])
@@ -198,8 +198,8 @@ def fill(sheaf: world.World, acme: world.Tenant) -> dict[str, list[str]]:
     found["comments"] = [sheaf.http("POST", "/v1/comments", {"post": found["posts"][0], "content": "x"}, key=acme.key).data["id"]]
     found["jobs"] = [sheaf.http("POST", "/v1/tasks/export", {"format": "csv"}, key=acme.key).data["id"]]
     found["webhooks"] = [
-        sheaf.http("POST", "/v1/webhooks", {"url": "http://127.0.0.1:1/", "events": ["task.created"]}, key=acme.key).data["id"]
-    ]
+        sheaf.http("POST", "/v1/webhooks", {"url": "http://127.0.0.1:1/", "events": ["lead.created"]}, key=acme.key).data["id"]
+    ]  # what the generated calls do seldom: every delivery fails, and each takes its time
     found["uploads"] = [
         sheaf.http("POST", "/v1/uploads", {"filename": "a.txt", "size": 5, "type": "text/plain"}, key=acme.key).data["id"]
     ]
