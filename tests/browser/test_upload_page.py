@@ -12,6 +12,7 @@ from playwright.sync_api import BrowserContext, Page, Route, expect, sync_playwr
 
 import samples
 import template
+from client import Client
 
 ORIGIN = "http://localhost:3000"  # which the local stack's CorsOrigins names
 PAGES = template.ROOT / "docs/examples"
@@ -116,8 +117,16 @@ def test_a_large_file_goes_on_after_a_reload(context: BrowserContext, stack: dic
 
     page.route("**/*partNumber=*", part)
     page.set_input_files("#files", tmp_path / "long.pdf")
-    page.wait_for_function("document.querySelector('progress')?.value > 0.3", timeout=60_000)
-    page.wait_for_timeout(500)
+    client = Client(stack["base_url"], stack["tenants"][0]["api_key"])
+
+    def arrived() -> Any:
+        newest = client.get("/v1/uploads?limit=1&filename=long.pdf").data
+        return newest and client.get(f"/v1/uploads/{newest[0]['id']}/parts").data["arrived"]
+
+    for _ in range(300):
+        if len(arrived() or ()) == 2:
+            break
+        page.wait_for_timeout(200)  # and not a plain sleep: the page's requests pass through this process
     page.close()
     assert len(sent) == 2
     page, later = opened(context, stack), []
