@@ -3,6 +3,7 @@
 import http.client
 import os
 import socket
+import time
 from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
@@ -144,6 +145,18 @@ def test_a_way_that_is_used_again(client: Client, s3: Any, stack: dict[str, Any]
     prefix = f"{stack['tenants'][0]['id']}/uploads/{file['id']}"
     until(lambda: len(s3.list_object_versions(Bucket=BUCKET, Prefix=prefix).get("Versions", [])) == 1 or None, 30)
     assert fetch(client.get(f"/v1/uploads/{file['id']}").data["download"]["url"]).body == samples.PNG
+
+
+def test_a_way_ends(client: Client, s3: Any) -> None:
+    """Ours are good for a quarter of an hour, links to read for five minutes; the bucket refuses one whose time is over."""
+    file = announce(client, method="PUT")
+    assert "X-Amz-Expires=900" in file["upload"]["url"]
+    assert put(file["upload"], samples.PNG).status == 200
+    assert "X-Amz-Expires=300" in judged(client, file["id"])["download"]["url"]
+    key = {"Bucket": BUCKET, "Key": "tnt_01h00000000000000000000000/uploads/fil_01h00000000000000000000000"}
+    ended = s3.generate_presigned_url("put_object", Params=key, ExpiresIn=1)
+    time.sleep(2.1)
+    assert urllib3.request("PUT", ended, body=b"x", retries=False).status == 403
 
 
 def test_nobody_reads_what_is_not_ready(client: Client, s3: Any, stack: dict[str, Any]) -> None:
