@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
+from importlib import import_module
 from typing import Any, Literal
 
 from sheaf.access import guard, limits, roles
@@ -155,6 +156,16 @@ class Api:
             return _response(reply.status, success(reply, request), request, {**left, **reply.headers})
         except SheafError as refusal:
             return _failed(refusal, request, left, None)
+
+
+def later(module: str, name: str) -> Endpoint:
+    """The endpoint of this name, whose module is imported with its first request: no start pays for it."""
+
+    def endpoint(request: Request, **parameters: str) -> Reply:
+        reply: Reply = getattr(import_module(module), name)(request, **parameters)
+        return reply
+
+    return endpoint
 
 
 def prove(request: Request, permission: str, cost: int = 1, parameters: Mapping[str, str] | None = None) -> None:

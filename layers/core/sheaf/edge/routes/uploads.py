@@ -5,28 +5,27 @@ from typing import Any
 
 from sheaf.base.bounds import JOB_WAIT_SECONDS
 from sheaf.base.errors import InvalidParameter
-from sheaf.edge import rows
-from sheaf.edge.api import Api
+from sheaf.edge.api import Api, later
 from sheaf.edge.envelope import NOTHING, Reply
 from sheaf.edge.request import Request
 from sheaf.edge.shapes import UPLOAD, plain
-from sheaf.entity import registry
 from sheaf.features.uploads import announce, parts, reading, receipts
 
 _FILES = "/v1/uploads"
+_LISTS = "sheaf.edge.routes.upload_lists"
 
 
 def register(api: Api) -> None:
     """Add the routes."""
     api.post("/v1/upload", permission="uploads:write", cost=5, profile=UPLOAD)(_receive)
     api.post(_FILES, permission="uploads:write")(_create)
-    api.get(_FILES, permission="uploads:read")(_list)
+    api.get(_FILES, permission="uploads:read")(later(_LISTS, "files"))
     api.public("GET", f"{_FILES}/jwks.json", everyone=True)(_keys)
     api.post(f"{_FILES}/sign", permission="uploads:write")(_sign_request)
     api.get(f"{_FILES}/<file_id>", permission="uploads:read")(_show)
     api.route("DELETE", f"{_FILES}/<file_id>", permission="uploads:write")(_delete)
     api.get(f"{_FILES}/<file_id>/content", permission="uploads:read")(_content)
-    api.get(f"{_FILES}/<file_id>/history", permission="uploads:read")(_history)
+    api.get(f"{_FILES}/<file_id>/history", permission="uploads:read")(later(_LISTS, "history_of_file"))
     api.get(f"{_FILES}/<file_id>/parts", permission="uploads:read")(_parts)
     api.post(f"{_FILES}/<file_id>/parts", permission="uploads:write")(_sign_parts)
     api.post(f"{_FILES}/<file_id>/complete", permission="uploads:write")(_complete)
@@ -57,10 +56,6 @@ def _create(request: Request) -> Reply:
     return Reply(found, 201, headers={"Location": f"uploads/{found['id']}"})
 
 
-def _list(request: Request) -> Reply:
-    return rows.listing(request, registry.files())
-
-
 def _show(request: Request, file_id: str) -> Reply:
     return Reply(reading.show(request.caller, file_id, _wait(request.query)))
 
@@ -71,13 +66,10 @@ def _content(request: Request, file_id: str) -> Reply:
     return Reply(NOTHING, 302, headers={"Location": url, "Referrer-Policy": "no-referrer"})
 
 
-def _history(request: Request, file_id: str) -> Reply:
-    return rows.history(request, registry.files(), file_id)
-
-
 def _delete(request: Request, file_id: str) -> Reply:
     row = reading.delete(request.caller, file_id, request.options())
-    return Reply({"id": row.id, "deleted": True, "version": row.version}, meta=rows.dry(request))
+    tried = {"dryRun": True} if "dry-run" in request.applied else None
+    return Reply({"id": row.id, "deleted": True, "version": row.version}, meta=tried)
 
 
 def _parts(request: Request, file_id: str) -> Reply:
