@@ -38,7 +38,7 @@ class Client:
     def __init__(self, base_url: str, credential: str | None = None) -> None:
         self.base_url = base_url
         self._credential = credential
-        self._pool = urllib3.PoolManager(maxsize=32, retries=False, timeout=urllib3.Timeout(total=60))
+        self._pool = urllib3.PoolManager(maxsize=32, retries=False, timeout=urllib3.Timeout(total=180))
 
     def call(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
         """One call; `body` is sent as JSON, bytes as they are."""

@@ -20,8 +20,8 @@ def client(stack: dict[str, Any]) -> Client:
 
 
 def send(client: Client, method: str, path: str, body: Any, headers: dict[str, str]) -> Answer:
-    """One call; a 503 says that nothing happened or that the answer is not recorded yet, so it is sent again for a minute."""
-    deadline = time.monotonic() + 60
+    """One call; a 503 says that nothing happened or that the answer is not recorded yet, so it is sent again for minutes: the stream may be behind."""
+    deadline = time.monotonic() + 240
     while True:
         answer = client.call(method, path, body, headers)
         if answer.status not in (409, 503):
