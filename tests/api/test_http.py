@@ -177,6 +177,7 @@ def test_the_gateways_own_errors_have_our_shape_and_codes_that_the_docs_know() -
     assert template.resources("AWS::Serverless::Api")["Api"]["BinaryMediaTypes"]["Fn::If"][1] == [
         "application~1gzip",
         "application~1x-gzip",
+        "multipart~1form-data",
         "text~1csv",
         "application~1vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     ]

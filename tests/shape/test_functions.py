@@ -79,15 +79,16 @@ def test_the_layers_hold_unchecked_hash_pyc(built: Path) -> None:
 def test_every_function_starts_within_its_budget(runtime: Path, built: Path) -> None:
     """Processor time, the yardstick and every function in turn; the least of each, since whatever else runs here only adds.
 
-    On a busy machine it takes more rounds until each has had a quiet moment.
+    On a busy machine those that are over it are asked again, until each has had a quiet moment.
     """
     yardstick, least = 9.0, dict.fromkeys(FOLDERS, 9.0)
-    for number in range(1, 25):
+    for number in range(1, 80):
         yardstick = min(yardstick, cold(runtime)["cpu"])
-        for name in FOLDERS:
-            least[name] = min(least[name], cold(runtime, *parts(built, name))["cpu"])
-        if number >= 7 and max(least.values()) <= BUDGET * yardstick:
+        over = [name for name in FOLDERS if number <= 7 or least[name] > BUDGET * yardstick]
+        if not over:
             break
+        for name in over:
+            least[name] = min(least[name], cold(runtime, *parts(built, name))["cpu"])
     ratios = {name: time / yardstick for name, time in least.items()}
     print(f"\nboto3 and one client: {yardstick * 1000:.0f} ms;", ", ".join(f"{n} {r:.2f}" for n, r in sorted(ratios.items())))
     assert all(ratio <= BUDGET for ratio in ratios.values()), ratios

@@ -170,9 +170,12 @@ class AudienceWork(Steps):
         """Say in the row what has become of the batch."""
         if status != "succeeded":
             _settle(caller, job, {"status": "failed", "reason": str(job.get("error") or "was cancelled")[:500]})
-        # The file has done its work, unless a row holds it. What lies in the bucket goes with its row.
-        with suppress(NotFound, InUse):
-            write.delete(caller, registry.files(), job["awaits"])
+        with suppress(NotFound):  # the file has done its work
+            try:
+                write.delete(caller, registry.files(), job["awaits"])
+            except InUse:
+                return {}  # a row holds it by now
+        blobs.delete(config().uploads_bucket, keys.upload_object(caller, job["awaits"]))
         return {}
 
 

@@ -179,12 +179,21 @@ def _create(batch: Batch, line: Line) -> Outcome:
     if row_id in batch.earlier:
         # By an earlier try; whatever became of it since is its owner's.
         return Outcome(line, "created", stamped(batch.earlier[row_id]))
-    fields = write.checked(batch.caller, batch.entity, batch.operation.fields(line.item))
-    if key := batch.operation.key:
-        held = fields[key] is not None and read.holder(batch.caller, batch.entity, key, fields[key])
-        if held:
-            return Outcome(line, "skipped", read.one(batch.caller, batch.entity, held), why="is there already")
-    return Outcome(line, "created", _written(batch, line, fields))
+    fields, key = write.checked(batch.caller, batch.entity, batch.operation.fields(line.item)), batch.operation.key
+    if not key or fields[key] is None:
+        return Outcome(line, "created", _written(batch, line, fields))
+    for _ in range(_TRIES):
+        try:
+            if held := read.holder(batch.caller, batch.entity, key, fields[key]):
+                return Outcome(line, "skipped", read.one(batch.caller, batch.entity, held), why="is there already")
+            return Outcome(line, "created", _written(batch, line, fields))
+        except NotUnique as error:
+            if key not in error.fields:
+                raise
+        except NotFound:
+            pass  # the row went away between our two looks
+        time.sleep(PAUSE / 4)  # another row of the same key has just come: look at it
+    raise Unavailable("Other writers keep changing this row; try again")
 
 
 def _update(batch: Batch, line: Line) -> Outcome:

@@ -13,6 +13,7 @@ import botocore.session
 import jwt
 import pytest
 import urllib3
+from botocore.config import Config
 
 import samples
 from client import Answer, Client, fetch, send_form, until
@@ -36,7 +37,8 @@ def other(stack: dict[str, Any]) -> Client:
 def s3(stack: dict[str, Any]) -> Any:
     session = botocore.session.get_session()
     return session.create_client("s3", region_name=stack["region"], endpoint_url=stack["endpoint_url"],
-                                 aws_access_key_id="test", aws_secret_access_key="test")  # fmt: skip
+                                 aws_access_key_id="test", aws_secret_access_key="test",
+                                 config=Config(signature_version="s3v4"))  # fmt: skip
 
 
 def announce(client: Client, content: bytes = samples.PNG, **change: Any) -> Any:
