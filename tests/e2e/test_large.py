@@ -20,16 +20,6 @@ pytestmark = pytest.mark.e2e
 ENDED = ("succeeded", "failed", "cancelled")
 
 
-@pytest.fixture
-def client(stack: dict[str, Any]) -> Client:
-    return Client(stack["base_url"], stack["tenants"][0]["api_key"])
-
-
-@pytest.fixture
-def other(stack: dict[str, Any]) -> Client:
-    return Client(stack["base_url"], stack["tenants"][1]["api_key"])
-
-
 def contacts(count: int, mark: str) -> list[dict[str, str]]:
     return [{"first_name": f"A{n}", "last_name": mark, "email": f"{mark}{n}@b.example"} for n in range(count)]
 

@@ -14,11 +14,6 @@ from client import Answer, Client
 pytestmark = pytest.mark.e2e
 
 
-@pytest.fixture
-def client(stack: dict[str, Any]) -> Client:
-    return Client(stack["base_url"], stack["tenants"][0]["api_key"])
-
-
 def send(client: Client, method: str, path: str, body: Any, headers: dict[str, str]) -> Answer:
     """One call; a 503 says that nothing happened or that the answer is not recorded yet, so it is sent again for minutes: the stream may be behind."""
     deadline = time.monotonic() + 240

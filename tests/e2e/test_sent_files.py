@@ -24,16 +24,6 @@ BUCKET = "sheaf-local-uploads-000000000000-us-east-1"
 
 
 @pytest.fixture
-def client(stack: dict[str, Any]) -> Client:
-    return Client(stack["base_url"], stack["tenants"][0]["api_key"])
-
-
-@pytest.fixture
-def other(stack: dict[str, Any]) -> Client:
-    return Client(stack["base_url"], stack["tenants"][1]["api_key"])
-
-
-@pytest.fixture
 def s3(stack: dict[str, Any]) -> Any:
     session = botocore.session.get_session()
     return session.create_client("s3", region_name=stack["region"], endpoint_url=stack["endpoint_url"],

@@ -20,16 +20,6 @@ pytestmark = pytest.mark.e2e
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
-@pytest.fixture
-def client(stack: dict[str, Any]) -> Client:
-    return Client(stack["base_url"], stack["tenants"][0]["api_key"])
-
-
-@pytest.fixture
-def other(stack: dict[str, Any]) -> Client:
-    return Client(stack["base_url"], stack["tenants"][1]["api_key"])
-
-
 def test_the_tour_reaches_its_end(stack: dict[str, Any], tmp_path: Path) -> None:
     import json
 

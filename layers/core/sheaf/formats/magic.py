@@ -145,7 +145,7 @@ def agrees(declared: str, head: bytes) -> bool:
     if declared == "image/webp":
         return head[:4] == b"RIFF" and head[8:12] == b"WEBP"
     if declared == CSV and not _is_text(head):  # spreadsheets still write other encodings than UTF-8
-        return head[:2] in (b"\xff\xfe", b"\xfe\xff") or not (_is_foreign(head) or head.translate(None, _CONTROL) != head)
+        return head[:2] in _WIDE or not (_is_foreign(head) or head.translate(None, _CONTROL) != head)
     if declared in _TEXT:
         return _is_text(head) and (declared != JSON or head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["))
     if declared == "application/pdf":

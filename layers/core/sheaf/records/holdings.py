@@ -13,6 +13,7 @@ from sheaf.base.bounds import STORAGE_ENTERPRISE_BYTES, STORAGE_FREE_BYTES, STOR
 from sheaf.base.config import config
 from sheaf.base.errors import InUse, SheafError, StorageFull, TooManyUploads, ValidationFailed
 from sheaf.entity import registry
+from sheaf.entity.names import LIVE
 from sheaf.entity.registry import EntityType
 from sheaf.store import keys, table
 from sheaf.store.table import Item, Write
@@ -21,9 +22,8 @@ Fields = Mapping[str, Any]
 Refusal = Callable[[Item | None], SheafError]
 Held = tuple[str, Write, Refusal | None]  # as records.commit.Mark
 
-_WAITING = ("pending", "uploaded")
 _QUOTAS = {"free": STORAGE_FREE_BYTES, "pro": STORAGE_PRO_BYTES, "enterprise": STORAGE_ENTERPRISE_BYTES}
-_TAKES_ROOM = (*_WAITING, "ready")
+_TAKES_ROOM = (*LIVE, "ready")
 
 
 def moved(caller: Caller, entity: EntityType, row_id: str, before: Fields | None, after: Fields | None, *,
@@ -83,7 +83,7 @@ def _of_file(caller: Caller, file_id: str, before: Fields, after: Fields) -> Ite
     was, becomes = before.get("status"), after.get("status")
     size = int((after or before)["size"])
     room = size * ((becomes in _TAKES_ROOM) - (was in _TAKES_ROOM))
-    waiting = (becomes in _WAITING) - (was in _WAITING)
+    waiting = (becomes in LIVE) - (was in LIVE)
     if room or waiting:
         yield room_for(caller, room, waiting)
     key = keys.held_file(caller, file_id)

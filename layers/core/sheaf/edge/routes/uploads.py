@@ -12,20 +12,20 @@ from sheaf.edge.shapes import UPLOAD, plain
 from sheaf.features.uploads import announce, parts, reading, receipts
 
 _FILES = "/v1/uploads"
-_LISTS = "sheaf.edge.routes.upload_lists"
+_ROWS = "sheaf.edge.routes.upload_rows"
 
 
 def register(api: Api) -> None:
     """Add the routes."""
     api.post("/v1/upload", permission="uploads:write", cost=5, profile=UPLOAD)(_receive)
     api.post(_FILES, permission="uploads:write")(_create)
-    api.get(_FILES, permission="uploads:read")(later(_LISTS, "files"))
+    api.get(_FILES, permission="uploads:read")(later(_ROWS, "files"))
     api.public("GET", f"{_FILES}/jwks.json", everyone=True)(_keys)
     api.post(f"{_FILES}/sign", permission="uploads:write")(_sign_request)
     api.get(f"{_FILES}/<file_id>", permission="uploads:read")(_show)
-    api.route("DELETE", f"{_FILES}/<file_id>", permission="uploads:write")(_delete)
+    api.route("DELETE", f"{_FILES}/<file_id>", permission="uploads:write")(later(_ROWS, "delete_file"))
     api.get(f"{_FILES}/<file_id>/content", permission="uploads:read")(_content)
-    api.get(f"{_FILES}/<file_id>/history", permission="uploads:read")(later(_LISTS, "history_of_file"))
+    api.get(f"{_FILES}/<file_id>/history", permission="uploads:read")(later(_ROWS, "history_of_file"))
     api.get(f"{_FILES}/<file_id>/parts", permission="uploads:read")(_parts)
     api.post(f"{_FILES}/<file_id>/parts", permission="uploads:write")(_sign_parts)
     api.post(f"{_FILES}/<file_id>/complete", permission="uploads:write")(_complete)
@@ -64,12 +64,6 @@ def _content(request: Request, file_id: str) -> Reply:
     variant = request.query.get("variant", "")
     url = reading.link(request.caller, file_id, variant, _wait(request.query, "variant"))
     return Reply(NOTHING, 302, headers={"Location": url, "Referrer-Policy": "no-referrer"})
-
-
-def _delete(request: Request, file_id: str) -> Reply:
-    row = reading.delete(request.caller, file_id, request.options())
-    tried = {"dryRun": True} if "dry-run" in request.applied else None
-    return Reply({"id": row.id, "deleted": True, "version": row.version}, meta=tried)
 
 
 def _parts(request: Request, file_id: str) -> Reply:

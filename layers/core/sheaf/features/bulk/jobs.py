@@ -99,7 +99,7 @@ def accept_upload(caller: Caller, entity: EntityType, asked: Import, upload: obj
         return machine.find(caller, first["job"])
     if not isinstance(upload, str):
         raise ValidationFailed.naming({"uploadId": "must be the id of an upload"})
-    document = {"id": upload, **fields_of(read.item(caller, registry.files(), upload))}
+    document = fields_of(read.item(caller, registry.files(), upload))
     if document["size"] > IMPORT_FILE_BYTES:
         raise TooLarge(f"The file is {document['size']:,} bytes; {IMPORT_FILE_BYTES:,} is the most here")
     if document["status"] != "ready":

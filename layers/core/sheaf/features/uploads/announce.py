@@ -29,6 +29,7 @@ from sheaf.records.options import Options
 from sheaf.records.rows import Row, Stamp
 from sheaf.records.write import Planned
 from sheaf.store import blobs, keys
+from sheaf.store.table import Item
 
 Method = Literal["POST", "PUT", "multipart"]
 METHODS = ("POST", "PUT", "multipart")
@@ -65,10 +66,7 @@ def create(caller: Caller, body: object, once: Once | None = None) -> dict[str, 
 
 def create_all(caller: Caller, found: Sequence[Announced], once: Once | None) -> list[tuple[Row, dict[str, Any]]]:
     """The rows of announced files, written in one transaction, each as it is answered."""
-    if once and (first := once.found()):
-        rows = [write.replayed(caller, files(), {"row": row_id, "v": 1}) for row_id in first["rows"].split(",")]
-    else:
-        rows = _written(caller, found, once)
+    rows = _replayed(caller, first) if once and (first := once.found()) else _written(caller, found, once)
     return [(row, _with_way(caller, row, each.method)) for row, each in zip(rows, found, strict=True)]
 
 
@@ -129,6 +127,11 @@ def part_size(size: int) -> int:
     return max(UPLOAD_PART_BYTES, ceil(size / UPLOAD_PARTS / _MIB) * _MIB)
 
 
+def part_count(size: int) -> int:
+    """How many parts a file of this size comes in."""
+    return ceil(size / part_size(size))
+
+
 def _written(caller: Caller, found: Sequence[Announced], once: Once | None) -> list[Row]:
     begun: list[tuple[str, str]] = []  # the file and S3's id of each upload in parts
     try:
@@ -143,11 +146,16 @@ def _written(caller: Caller, found: Sequence[Announced], once: Once | None) -> l
         if not isinstance(refusal, Unavailable):  # which says nothing of whether the rows are there
             _give_up(caller, begun)
         if once and (first := once.found()):
-            return [write.replayed(caller, files(), {"row": row_id, "v": 1}) for row_id in first["rows"].split(",")]
+            return _replayed(caller, first)
         if isinstance(refusal, KeyTaken):
             raise Unavailable("The Idempotency-Key has just expired; try again") from None
         raise
     return [plan.row for plan in plans]
+
+
+def _replayed(caller: Caller, first: Item) -> list[Row]:
+    """The rows that the first request under the key has made."""
+    return [write.replayed(caller, files(), {"row": row_id, "v": 1}) for row_id in first["rows"].split(",")]
 
 
 def _planned(caller: Caller, found: Announced, begun: list[tuple[str, str]]) -> Planned:
@@ -170,9 +178,13 @@ def _with_way(caller: Caller, row: Row, method: Method) -> dict[str, Any]:
     way: dict[str, Any]
     match method:
         case "multipart":
-            step = part_size(size)
             until = iso(ids.time_of(row.id) + UPLOAD_SECONDS * 1000)
-            way = {"partSize": step, "partCount": ceil(size / step), "parts": f"uploads/{row.id}/parts", "expiresAt": until}
+            way = {
+                "partSize": part_size(size),
+                "partCount": part_count(size),
+                "parts": f"uploads/{row.id}/parts",
+                "expiresAt": until,
+            }
         case "PUT":
             url, headers = blobs.put_link(bucket, key, kind, size=size, seconds=UPLOAD_LINK_SECONDS, sha256=document["sha256"])
             way = {"url": url, "headers": headers, "expiresAt": expires}

@@ -1,7 +1,6 @@
 """Files that come through the API itself, as multipart/form-data: small ones; the others are shown the way to the bucket."""
 
 from collections.abc import Sequence
-from hashlib import sha256
 from typing import Any
 
 from sheaf.access.caller import Caller
@@ -61,7 +60,7 @@ def _announced(caller: Caller, part: Part, number: int | None, types: Sequence[s
         raise ValidationFailed(WRONG_TYPE, fields={place: f"must be one of {', '.join(types)}"})
     inspector = Inspector(part.type)
     inspector.feed(part.content)
-    said = {"filename": name, "size": len(part.content), "type": part.type, "sha256": sha256(part.content).hexdigest()}
+    said = {"filename": name, "size": inspector.size, "type": part.type, "sha256": inspector.sha256}
     try:
         found = announce.announced(caller, said)
     except ValidationFailed as error:

@@ -4,7 +4,6 @@ Also the signer that Uppy asks (`@uppy/aws-s3`, `signRequest`), whose client tal
 """
 
 from collections.abc import Mapping
-from math import ceil
 from typing import Any
 
 from sheaf.access.caller import Caller
@@ -15,7 +14,7 @@ from sheaf.base.config import config
 from sheaf.base.errors import Conflict, NotFound, PreconditionFailed, ValidationFailed
 from sheaf.entity.body import object_of
 from sheaf.entity.registry import files
-from sheaf.features.uploads.announce import part_size
+from sheaf.features.uploads.announce import part_count, part_size
 from sheaf.records import read, write
 from sheaf.records.options import Options
 from sheaf.records.rows import fields_of
@@ -34,7 +33,7 @@ def sign(caller: Caller, file_id: str, body: object) -> dict[str, Any]:
     """
     file = _open(caller, file_id)
     size = file["size"]
-    last = _count(size)
+    last = part_count(size)
     wanted = object_of(body, "parts").get("parts")
     good = isinstance(wanted, list) and 1 <= len(wanted) <= UPLOAD_SIGNED_PARTS and all(
         isinstance(each, int) and not isinstance(each, bool) and 1 <= each <= last for each in wanted)  # fmt: skip
@@ -55,7 +54,7 @@ def listing(caller: Caller, file_id: str) -> dict[str, Any]:
     file = _file(caller, file_id)
     step = part_size(file["size"])
     found = _arrived(caller, file) if file["status"] == "pending" else None
-    numbers = list(range(1, _count(file["size"]) + 1))
+    numbers = list(range(1, part_count(file["size"]) + 1))
     arrived = numbers if found is None else sorted(found)
     return {"id": file_id, "status": file["status"], "partSize": step, "partCount": len(numbers), "arrived": arrived,
             "missing": sorted({*numbers} - {*arrived})}  # fmt: skip
@@ -67,13 +66,13 @@ def complete(caller: Caller, file_id: str) -> None:
     Raises NotFound, Conflict with the parts that are `missing`.
     """
     item = read.item(caller, files(), file_id)
-    file = {"id": file_id, **fields_of(item)}
+    file = fields_of(item)
     if file.get("multipart") is None or file["status"] != "pending":
         return
     found = _arrived(caller, file)
     if found is None:
         return  # an earlier call has done it, and the file is about to be looked at
-    missing = sorted({*range(1, _count(file["size"]) + 1)} - found.keys())
+    missing = sorted({*range(1, part_count(file["size"]) + 1)} - found.keys())
     if missing:
         raise Conflict(f"{len(missing):,} parts are missing", extra={"missing": missing[:_SHOWN], "missingCount": len(missing)})
     parts = [found[number] for number in sorted(found)]
@@ -90,7 +89,7 @@ def signed_request(caller: Caller, body: object) -> dict[str, Any]:
     asked = object_of(body, "method", "key", "uploadId", "partNumber", "expiresIn", "contentType")
     file_id, operation, upload_id, number = _asked(caller, asked)
     item = read.item(caller, files(), file_id)
-    file = {"id": file_id, **fields_of(item)}
+    file = fields_of(item)
     _require_open(file)
     bucket, place = config().uploads_bucket, keys.upload_object(caller, file_id)
     if operation == "put_object":
@@ -104,7 +103,7 @@ def signed_request(caller: Caller, body: object) -> dict[str, Any]:
     if operation == "upload_part":
         length = _length(file["size"], number)
         if length is None:
-            raise ValidationFailed.naming({"partNumber": f"must be a number from 1 to {_count(file['size'])}"})
+            raise ValidationFailed.naming({"partNumber": f"must be a number from 1 to {part_count(file['size'])}"})
         url = blobs.part_link(bucket, place, upload_id, number=number, size=length, seconds=UPLOAD_LINK_SECONDS)
     else:
         url = blobs.signed(operation, bucket, place, UPLOAD_LINK_SECONDS, upload_id=upload_id or None)
@@ -155,7 +154,7 @@ _OPERATIONS = {  # by method, and whether there are an uploadId and a partNumber
 
 
 def _file(caller: Caller, file_id: str) -> Item:
-    file = {"id": file_id, **fields_of(read.item(caller, files(), file_id))}
+    file = fields_of(read.item(caller, files(), file_id))
     if file.get("multipart") is None:
         raise Conflict(_NO_PARTS)
     return file
@@ -174,14 +173,9 @@ def _require_open(file: Item) -> None:
         raise Conflict("The time in which the file had to arrive is over; announce it anew")
 
 
-def _count(size: int) -> int:
-    """How many parts a file of this size comes in."""
-    return ceil(size / part_size(size))
-
-
 def _length(size: int, number: int) -> int | None:
     """The bytes of a part; None of one that there is not."""
-    step, last = part_size(size), _count(size)
+    step, last = part_size(size), part_count(size)
     return None if number > last else step if number < last else size - step * (last - 1)
 
 

@@ -12,9 +12,8 @@ from sheaf.base.config import config
 from sheaf.base.errors import Conflict, NotFound
 from sheaf.entity.names import LIVE
 from sheaf.entity.registry import files
-from sheaf.records import read, write
-from sheaf.records.options import Options
-from sheaf.records.rows import Row, fields_of, from_item
+from sheaf.records import read
+from sheaf.records.rows import fields_of, from_item
 from sheaf.store import blobs, keys
 from sheaf.store.table import Item
 
@@ -46,11 +45,6 @@ def link(caller: Caller, file_id: str, variant: str = "", wait: int = 0) -> str:
         known = ", ".join(document["variants"]) or "none"
         raise NotFound(f"The file has no variant {variant[:40]!r}; it has {known}")
     return _link(caller, item, variant)
-
-
-def delete(caller: Caller, file_id: str, options: Options) -> Row:
-    """Delete a file, or give up one that has not arrived; raises NotFound, InUse while rows hold it. It cannot be restored."""
-    return write.delete(caller, files(), file_id, options)
 
 
 def _settled(look: Callable[[], Item], wait: int) -> Item:

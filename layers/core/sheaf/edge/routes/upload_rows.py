@@ -1,4 +1,4 @@
-"""Files as rows: lists and histories."""
+"""Files as rows: lists, histories, and their end."""
 
 from sheaf.edge import rows
 from sheaf.edge.envelope import Reply
@@ -14,3 +14,8 @@ def files(request: Request) -> Reply:
 def history_of_file(request: Request, file_id: str) -> Reply:
     """GET of a page of a file's history."""
     return rows.history(request, registry.files(), file_id)
+
+
+def delete_file(request: Request, file_id: str) -> Reply:
+    """DELETE of a file, or of one that has not arrived; 409 while rows hold it."""
+    return rows.delete(request, registry.files(), file_id)
