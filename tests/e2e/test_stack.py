@@ -152,16 +152,17 @@ def test_another_tenant_finds_nothing(client: Client, other: Client) -> None:
 def test_the_limit_is_exact_under_concurrency(stack: dict[str, Any]) -> None:
     """Thirty-two clients at once on a tier of 100 a minute, inside one window: 100 are let in."""
     free = Client(stack["base_url"], stack["tenants"][2]["api_key"])
-    free.get("/v1/tasks")  # the function is awake
-    wait = 60 - time.time() % 60
-    if wait < 45:
-        time.sleep(wait + 0.5)
-    window = int(time.time() // 60)
-    with ThreadPoolExecutor(32) as threads:
-        statuses = list(threads.map(lambda _: free.get("/v1/tasks").status, range(140)))
-    assert int(time.time() // 60) == window, "the machine was too slow for one window"
-    spent = 1 if wait >= 45 else 0
-    assert (statuses.count(200), statuses.count(429)) == (100 - spent, 40 + spent)
+    for _ in range(4):  # a machine that is too slow for one window says nothing about the limit
+        free.get("/v1/tasks")  # the function is awake
+        time.sleep(60.5 - time.time() % 60)
+        window = int(time.time() // 60)
+        with ThreadPoolExecutor(32) as threads:
+            statuses = list(threads.map(lambda _: free.get("/v1/tasks").status, range(140)))
+        if int(time.time() // 60) == window:
+            break
+    else:
+        raise AssertionError("140 requests never fitted into one window")
+    assert (statuses.count(200), statuses.count(429)) == (100, 40)
 
 
 def test_a_failing_receiver_is_tried_again_and_attempts_are_listed(client: Client) -> None:

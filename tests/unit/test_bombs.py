@@ -71,8 +71,8 @@ def locked() -> bytes:
     return bytes(raw)
 
 
-def shared_text(cells: int, size: int) -> bytes:
-    text = f'<sst xmlns="{MAIN}"><si><t>'.encode() + noise(size) + b"</t></si></sst>"
+def shared_text(cells: int, size: int, decoy: bytes = b"") -> bytes:
+    text = f'<sst xmlns="{MAIN}"><si><t>'.encode() + noise(size) + b"</t>" + decoy + b"</si></sst>"
     rows = b"".join(b"<row>" + b'<c t="s"><v>0</v></c>' * 100 + b"</row>" for _ in range(cells // 100))
     return book(HEAD + rows + END, text, {"xl/media/a": noise(300_000)})
 
@@ -89,6 +89,7 @@ XLSX: dict[str, Callable[[], bytes]] = {
     "six million rows": lambda: book(HEAD + b"<row/>" * 6_000_000 + END),
     "more cells than the ratio would show": lambda: book(HEAD + (b"<row>" + b"<c/>" * 200 + b"</row>") * 15_000 + END, extra={"xl/media/a": noise(2_000_000)}),
     "a text that many cells share": lambda: shared_text(20_000, 30_000),
+    "the same around a cell's value": lambda: shared_text(20_000, 30_000, b'<c t="s"><v>0</v></c>'),
     "a picture of a gigabyte": lambda: book(HEAD + END, extra={"xl/media/a": b"\0" * 100_000_000}),
     "a directory that lies": lying,
     "a document type": lambda: book(b'<!DOCTYPE a [<!ENTITY x "y">]>' + HEAD + END),
@@ -189,7 +190,7 @@ def measured(made: Any, read: Callable[[Any], Any]) -> tuple[float, float, str]:
 @pytest.mark.parametrize(("form", "name", "make", "read"), CASES, ids=[f"{form}: {name}" for form, name, _, _ in CASES])
 def test_it_is_refused_at_once_and_cheaply(form: str, name: str, make: Callable[[], Any], read: Callable[[Any], Any]) -> None:
     made = make()
-    for _ in range(3):  # processor time grows, too, where others use the same core: the least counts
+    for _ in range(6):  # processor time grows, too, where others use the same core: the least counts
         seconds, megabytes, told = measured(made, read)
         if seconds <= SECONDS:
             break
