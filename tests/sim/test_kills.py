@@ -1,5 +1,6 @@
 """A write that dies anywhere, and the client that asks again: one effect, one answer, one event."""
 
+import json
 from typing import Any
 
 import pytest
@@ -11,6 +12,19 @@ from sim.sources import Killed
 
 TASK = {"title": "Water"}
 VIDEO = {"title": "V", "url": "https://v.example/1"}  # a unique field: a transaction of three
+GROUP = [
+    {"id": "a", "method": "POST", "path": "/videos", "body": {"title": "A", "url": "https://v.example/4"}, "atomicityGroup": "g"},
+    {"id": "b", "method": "POST", "path": "/tasks", "body": {"title": "of @{a.body.id}"}, "atomicityGroup": "g"},
+    {"id": "c", "method": "PATCH", "path": "/tasks/{task}", "body": {"title": "@{b.body.title}"}, "atomicityGroup": "g"},
+    {"id": "d", "method": "DELETE", "path": "/videos/{video}", "atomicityGroup": "g"},
+]
+MIXED = [
+    {"id": "a", "method": "POST", "path": "/tasks", "body": TASK},
+    {"id": "b", "method": "PATCH", "path": "/tasks/@{a.body.id}", "body": {"title": "New"}},
+    {"id": "c", "method": "DELETE", "path": "/videos/{video}"},
+    {"id": "d", "method": "POST", "path": "/tasks", "body": TASK, "atomicityGroup": "g"},
+    {"id": "e", "method": "POST", "path": "/videos/{gone}/restore", "atomicityGroup": "g"},
+]
 REQUESTS: list[tuple[str, str, Any, dict[str, str]]] = [
     ("POST", "/v1/tasks", TASK, {}),
     ("POST", "/v1/videos", VIDEO, {}),
@@ -20,6 +34,8 @@ REQUESTS: list[tuple[str, str, Any, dict[str, str]]] = [
     ("POST", "/v1/videos/{gone}/restore", None, {}),
     ("POST", "/v1/tasks/{task}/revert", {"version": 1}, {}),
     ("POST", "/v1/tasks/bulk", [TASK, TASK, TASK], {}),
+    ("POST", "/v1/batch", {"requests": GROUP}, {}),
+    ("POST", "/v1/batch", {"requests": MIXED}, {}),
     ("POST", "/v1/tasks/export", {"format": "csv"}, {}),
     ("POST", "/v1/webhooks", {"url": "http://127.0.0.1:1/", "events": ["task.created"]}, {}),
     ("POST", "/v1/api-keys", {"name": "CI"}, {}),
@@ -33,6 +49,14 @@ REQUESTS: list[tuple[str, str, Any, dict[str, str]]] = [
     ("POST", "/v1/uploads", {"filename": "a.txt", "size": 5, "type": "text/plain"}, {}),
     ("POST", "/v1/uploads", {"files": [{"filename": "a.txt", "size": 5, "type": "text/plain"}] * 3}, {}),
 ]
+
+
+def filled(body: Any, found: dict[str, str]) -> Any:
+    """The body with the ids of what is there."""
+    text = json.dumps(body)
+    for name, row_id in found.items():
+        text = text.replace(f"/{{{name}}}", f"/{row_id}")
+    return json.loads(text)
 
 
 def state() -> tuple[list[str], list[str], list[str]]:
@@ -78,7 +102,7 @@ def test_a_write_that_dies_at_any_call_has_one_effect_when_it_is_sent_again(
         acme, found = prepare(sheaf)
         with kill_at(0, "before-call") as counter:
             assert (
-                sheaf.http(method, path.format(**found), body, key=acme.key, headers={**headers, "Idempotency-Key": "k"}).status
+                sheaf.http(method, path.format(**found), filled(body, found), key=acme.key, headers={**headers, "Idempotency-Key": "k"}).status
                 < 300
             )
         sheaf.settle()
@@ -90,14 +114,14 @@ def test_a_write_that_dies_at_any_call_has_one_effect_when_it_is_sent_again(
                 acme, found = prepare(sheaf)
                 sent = {"key": acme.key, "headers": {**headers, "Idempotency-Key": "k"}}
                 with pytest.raises(Killed), kill_at(number, when):  # type: ignore[arg-type]
-                    sheaf.http(method, path.format(**found), body, **sent)  # type: ignore[arg-type]
+                    sheaf.http(method, path.format(**found), filled(body, found), **sent)  # type: ignore[arg-type]
                 from sheaf.base import clock
 
                 later = clock.now() + 40  # a claim of the dead is over
                 with clock.using(lambda at=later: at):
-                    again = sheaf.http(method, path.format(**found), body, **sent)  # type: ignore[arg-type]
+                    again = sheaf.http(method, path.format(**found), filled(body, found), **sent)  # type: ignore[arg-type]
                     assert again.status < 300, (number, when, again.text)
-                    third = sheaf.http(method, path.format(**found), body, **sent)  # type: ignore[arg-type]
+                    third = sheaf.http(method, path.format(**found), filled(body, found), **sent)  # type: ignore[arg-type]
                     assert third.headers["Idempotent-Replayed"] == "true"
                     sheaf.settle()
                 assert (state(), events_of(acme)) == (expected, events), (number, when)

@@ -23,7 +23,7 @@ from sheaf.edge import rows, shapes
 from sheaf.edge.api import Api
 from sheaf.edge.envelope import Reply
 from sheaf.edge.request import Request
-from sheaf.edge.router import Writes
+from sheaf.edge.router import Verb, Writes
 from sheaf.entity import query, registry
 from sheaf.entity.filters import Group, Test
 from sheaf.records import read, write
@@ -36,6 +36,7 @@ _SHOWN = ("id", "title", "content", "excerpt", "author", "tags", "publishedAt", 
 _PARAMETERS = {"page": "Page must be a positive integer", "limit": "Limit must be between 1 and 100"}
 _CANONICAL = ("cursor", "fields", "expand", "aggregate", "groupBy")  # parameters that this shape has no place for
 _ACTIONS = {"GET": "read", "POST": "create", "DELETE": "delete"}
+_VERB_OF: Mapping[str, Verb] = {"GET": "show", "POST": "create", "PUT": "replace", "PATCH": "patch", "DELETE": "delete"}
 _VERBS = {"GET": "access", "HEAD": "access", "PUT": "edit", "PATCH": "edit", "DELETE": "delete"}
 
 
@@ -76,7 +77,8 @@ def register(api: Api) -> None:
     ):  # fmt: skip
         permission = f"posts:{_ACTIONS.get(method, 'update')}"
         writes: Writes = "" if method == "GET" else "row"
-        api.route(method, rule, permission=permission, profile=BLOG, writes=writes)(endpoint)  # type: ignore[arg-type]  # one of five
+        verb = _VERB_OF.get(method, "") if rule.startswith("/v1/posts") and (method, rule) != ("GET", "/v1/posts") else ""
+        api.route(method, rule, permission=permission, profile=BLOG, writes=writes, verb=verb)(endpoint)  # type: ignore[arg-type]  # one of five
 
 
 def _list(request: Request) -> Reply:

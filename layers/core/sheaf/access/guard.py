@@ -64,6 +64,14 @@ def authenticate(given: Credentials, named: Iterable[str | None], request_id: st
     return Proof(caller, scope.principal, tenant, left)
 
 
+def charge(proof: Proof, cost: int) -> Allowance:
+    """Take more from the windows of a proven caller; raises RateLimited, InvalidToken."""
+    caller, tier = proof.caller, proof.tenant["tier"]
+    _, left = spend(keys.principal(caller, proof.principal), PER_WINDOW[tier], session=caller.session, cost=cost)
+    spend_quota(caller, tier, cost)
+    return left
+
+
 def require(proof: Proof, permission: str, least: Least, address: str) -> None:
     """Raise PermissionDenied unless the caller may, AddressDenied where admins may do it only from elsewhere."""
     roles.require(proof.caller, permission, least)

@@ -15,6 +15,8 @@ from sheaf.base.errors import NotOwner, PermissionDenied
 from sheaf.entity.names import ACCESS, ROLES, Action, Least, Role
 
 FIXED: Mapping[str, Least] = {
+    "batch:run": "user",
+    "graphql:run": "user",
     "jobs:read": "user",
     "jobs:write": "user",
     "audience:read": "user",
@@ -44,6 +46,7 @@ FIXED: Mapping[str, Least] = {
     "tenants:read": "admin",  # of the tenant that owns the installation
     "tenants:write": "admin",
 }
+UNSCOPED = ("batch:run", "graphql:run")  # of doors behind which every request is looked at by itself: no scope is needed
 ENTITY = "<entity>"  # stands for the entity of a route's path
 _SCOPE = re.compile(r"\*|[a-z][a-z0-9_-]{0,62}:\*|(?:\*|[a-z][a-z0-9_-]{0,62}):[a-z]{1,20}")
 
@@ -79,7 +82,7 @@ def is_for_admins(least: Least) -> bool:
 
 def covers(scopes: Iterable[str] | None, permission: str) -> bool:
     """Whether an API key of these scopes may; one without scopes may whatever its role may."""
-    if scopes is None:
+    if scopes is None or permission in UNSCOPED:
         return True
     resource, _, action = permission.partition(":")
     return not {"*", permission, f"{resource}:*", f"*:{action}"}.isdisjoint(scopes)

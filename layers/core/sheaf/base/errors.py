@@ -281,6 +281,14 @@ class UpstreamFailed(SheafError):
     title = "Failed dependency"
 
 
+class FailedDependency(SheafError):
+    """Another request of the batch, which this one depends on, was not carried out."""
+
+    status = 424
+    code = "failed_dependency"
+    title = "Failed dependency"
+
+
 class KeyReused(SheafError):
     """The Idempotency-Key was used before with another body."""
 

@@ -21,7 +21,7 @@ from sheaf.base.log import log
 from sheaf.edge import cookies, cors, notices
 from sheaf.edge.envelope import Profile, Reply, failure, success
 from sheaf.edge.request import Request, read
-from sheaf.edge.router import Endpoint, Route, Router, Rule, Writes
+from sheaf.edge.router import Endpoint, Route, Router, Rule, Verb, Writes
 from sheaf.edge.start import start
 from sheaf.records.once import remembered
 from sheaf.store import keys
@@ -41,28 +41,35 @@ class Api:
 
     def __init__(self) -> None:
         start()
-        self._router = Router()
+        self.router = Router()
         self._fallback: Endpoint | None = None
 
     def route(self, method: Method, rule: str, *, permission: str, cost: int = 1, per_window: int | None = None,
-              profile: Profile | None = None, writes: Writes = "", remember: bool = False) -> Decorator:  # fmt: skip
+              profile: Profile | None = None, writes: Writes = "", remember: bool = False,
+              verb: Verb = "") -> Decorator:  # fmt: skip
         """Register a route for callers who hold `permission` (access/roles.py); a request takes `cost` from their window.
 
         `per_window` bounds the requests of one caller on this route. `writes`: "row" or "rows" of the path's entity; one
         that is only read refuses them, and they can be tried dry. `remember`: the answer is kept under an Idempotency-Key,
-        for work that knows nothing of keys. Raises ValueError for a permission that nobody can hold.
+        for work that knows nothing of keys. `verb`: what the canonical answer does to one row of the entity, so that a batch
+        may do it in one transaction with others. Raises ValueError for a permission that nobody can hold.
         """
         if not roles.known(permission):
             raise ValueError(f"{method} {rule} names {permission!r}, which is no permission")
 
-        def door(request: Request, parameters: Mapping[str, str]) -> None:
-            prove(request, permission, cost, parameters)
+        def inner(request: Request, parameters: Mapping[str, str]) -> None:
+            permit(request, permission, parameters)
             if per_window is not None:
                 key = keys.caller_route(request.caller, request.caller.principal, rule)
                 request.left = limits.spend_key(key, per_window).headers()
 
+        def door(request: Request, parameters: Mapping[str, str]) -> None:
+            authenticate(request, cost)
+            inner(request, parameters)
+
         return self._register(method, rule, lambda endpoint: Route(
-            door, _remembering(endpoint) if remember else endpoint, permission, cost, profile, writes=writes))  # fmt: skip
+            door, _remembering(endpoint) if remember else endpoint, inner, permission, cost, profile, writes=writes,
+            verb=verb))  # fmt: skip
 
     def public(self, method: Method, rule: str, *, per_window: int | None = None, profile: Profile | None = None,
                everyone: bool = False) -> Decorator:  # fmt: skip
@@ -72,16 +79,18 @@ class Api:
             if per_window is not None:
                 request.left = limits.spend_key(keys.address(rule, request.source_ip), per_window).headers()
 
-        return self._register(method, rule, lambda endpoint: Route(door, endpoint, "", 1, profile, everyone))
+        return self._register(method, rule, lambda endpoint: Route(door, endpoint, door, "", 1, profile, everyone))
 
-    def get(self, rule: str, *, permission: str, profile: Profile | None = None, per_window: int | None = None) -> Decorator:
+    def get(self, rule: str, *, permission: str, profile: Profile | None = None, per_window: int | None = None,
+            verb: Verb = "") -> Decorator:  # fmt: skip
         """`route` for GET, which answers HEAD too."""
-        return self.route("GET", rule, permission=permission, profile=profile, per_window=per_window)
+        return self.route("GET", rule, permission=permission, profile=profile, per_window=per_window, verb=verb)
 
     def post(self, rule: str, *, permission: str, cost: int = 1, profile: Profile | None = None,
-             writes: Writes = "", remember: bool = False) -> Decorator:  # fmt: skip
+             writes: Writes = "", remember: bool = False, verb: Verb = "") -> Decorator:  # fmt: skip
         """`route` for POST."""
-        return self.route("POST", rule, permission=permission, cost=cost, profile=profile, writes=writes, remember=remember)
+        return self.route("POST", rule, permission=permission, cost=cost, profile=profile, writes=writes, remember=remember,
+                          verb=verb)  # fmt: skip
 
     def otherwise(self, endpoint: Endpoint) -> None:
         """Answer every path that no route takes, whatever the method, without a credential."""
@@ -89,7 +98,7 @@ class Api:
 
     def rules(self) -> Iterator[Rule]:
         """What is registered, for whoever describes the API."""
-        return iter(self._router)
+        return iter(self.router)
 
     def handler(self, event: dict[str, Any], context: Any) -> Response:
         """The Lambda entry point (API Gateway REST proxy events)."""
@@ -112,14 +121,14 @@ class Api:
 
     def _register(self, method: Method, rule: str, made: Callable[[Endpoint], Route]) -> Decorator:
         def decorate(endpoint: Endpoint) -> Endpoint:
-            self._router.add(method, rule, made(endpoint))
+            self.router.add(method, rule, made(endpoint))
             return endpoint
 
         return decorate
 
     def _answer(self, request: Request) -> Response:
         try:
-            rule = self._router.find(request.route_path)
+            rule = self.router.find(request.route_path)
         except NotFound as error:
             return self._lost(request, error)
         any_route = rule.any_route
@@ -138,7 +147,7 @@ class Api:
             if request.prefer.dry_run and request.method not in ("GET", "HEAD") and not route.writes:
                 raise BadRequest("Prefer: dry-run is not possible here", fields={"Prefer": "dry-run is not possible here"})
             reply = route.endpoint(request, **parameters)
-            sent = {**shared, **request.left, **_followed(request), **reply.headers}
+            sent = {**shared, **request.left, **request.followed(), **reply.headers}
             return _response(reply.status, success(reply, request), request, sent)
         except SheafError as error:
             return _failed(error, request, {**shared, **request.left}, profile)
@@ -173,19 +182,29 @@ def prove(request: Request, permission: str, cost: int = 1, parameters: Mapping[
 
     `<entity>` in the permission is the path's; raises NotFound where there is none.
     """
+    authenticate(request, cost)
+    permit(request, permission, parameters or {})
+
+
+def authenticate(request: Request, cost: int) -> None:
+    """Prove who asks and charge the window; raises as guard.authenticate."""
     cookie = cookies.session_of(request) if not (request.headers.get("authorization") or request.ticket) else None
     given = Credentials(request.headers.get("authorization"), request.ticket, cookie, request.source_ip)
     named = (request.headers.get("x-tenant-id"), request.named_tenant)
     proof = guard.authenticate(given, named, request.id, cost)
     request.proof, request.left = proof, proof.left.headers()
     act_for(proof.caller)
-    resource = permission.partition(":")[0]
+
+
+def permit(request: Request, permission: str, parameters: Mapping[str, str]) -> None:
+    """Raise for a proven caller who may not."""
+    resource, proof = permission.partition(":")[0], request.proven
     if permission in roles.FIXED:
         guard.require(proof, permission, roles.FIXED[permission], request.source_ip)
         return
     from sheaf.entity import registry  # only functions with routes of entities come here
 
-    entity = registry.find((parameters or {})["entity"] if resource == roles.ENTITY else resource)
+    entity = registry.find(parameters["entity"] if resource == roles.ENTITY else resource)
     held = permission.replace(roles.ENTITY, entity.path)
     guard.require(proof, held, roles.least_of(held, entity.model.access), request.source_ip)
 
@@ -199,11 +218,6 @@ def _remembering(endpoint: Endpoint) -> Endpoint:
         return Reply(**json.loads(kept))
 
     return answer
-
-
-def _followed(request: Request) -> Mapping[str, str]:
-    applied = {"Preference-Applied": ", ".join(dict.fromkeys(request.applied))} if request.applied else {}
-    return {**applied, **({"Idempotent-Replayed": "true"} if request.replayed else {})}
 
 
 def _failed(error: SheafError, request: Request, left: Mapping[str, str], profile: Profile | None) -> Response:

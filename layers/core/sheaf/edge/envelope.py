@@ -58,31 +58,34 @@ class Profile(Protocol):
 
 def success(reply: Reply, request: Request) -> str:
     """The body of a good answer."""
-    data = reply.data.text if isinstance(reply.data, Raw) else _json(reply.data)
+    data = reply.data.text if isinstance(reply.data, Raw) else json_text(reply.data)
     if reply.bare or not data:
         return data
-    meta = f',"meta":{_json(reply.meta)}' if reply.meta is not None else ""
-    message = f',"message":{_json(reply.message)}' if reply.message else ""
-    return f'{{"success":true,"data":{data}{meta}{message},"requestId":{_json(request.id)},"timestamp":"{iso(now_ms())}"}}'
+    meta = f',"meta":{json_text(reply.meta)}' if reply.meta is not None else ""
+    message = f',"message":{json_text(reply.message)}' if reply.message else ""
+    return f'{{"success":true,"data":{data}{meta}{message},"requestId":{json_text(request.id)},"timestamp":"{iso(now_ms())}"}}'
 
 
 def failure(error: SheafError, request: Request, profile: Profile | None) -> tuple[int, str, str]:
     """The status, content type and body of an error answer."""
     page = f"{config().docs_url}#{error.code}"
-    fields = {_renamed(path, request.names): text for path, text in error.fields.items()}
-    extra = dict(error.extra)
-    if isinstance(diff := extra.get("diff"), dict):
-        extra["diff"] = {_renamed(name, request.names): value for name, value in diff.items()}
+    fields, extra = _parts(error, request.names)
     if "application/problem+json" in request.headers.get("accept", "").lower():
         # RFC 9457; `errors`, `code` and what else an error carries are its extension members.
         problem = {"type": page, "title": error.title, "status": error.status, "detail": error.message,
                    "instance": f"urn:sheaf:request:{request.id}", "code": error.code,
                    **({"errors": fields} if fields else {}), **extra, "requestId": request.id}  # fmt: skip
-        return error.status, "application/problem+json", _json(problem)
+        return error.status, "application/problem+json", json_text(problem)
     if profile is not None:
         status, shape = profile.failure(error, request)
-        return status, "application/json", _json(shape)
-    return error.status, "application/json", _json(canonical(error, request, fields, extra))
+        return status, "application/json", json_text(shape)
+    return error.status, "application/json", json_text(canonical(error, request, fields, extra))
+
+
+def bare_failure(error: SheafError, names: Mapping[str, str]) -> dict[str, Any]:
+    """The body of an error within a batch: `{"error": the message, "code", "errors"?, …}`."""
+    fields, extra = _parts(error, names)
+    return {"error": error.message, "code": error.code, **({"errors": fields} if fields else {}), **extra}
 
 
 def canonical(
@@ -95,10 +98,19 @@ def canonical(
             "docUrl": f"{config().docs_url}#{error.code}", "requestId": request.id, "timestamp": iso(now_ms())}  # fmt: skip
 
 
+def _parts(error: SheafError, names: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Any]]:
+    """What an error says of fields, and what it carries beside that, under the names of the request's version."""
+    extra = dict(error.extra)
+    if isinstance(diff := extra.get("diff"), dict):
+        extra["diff"] = {_renamed(name, names): value for name, value in diff.items()}
+    return {_renamed(path, names): text for path, text in error.fields.items()}, extra
+
+
 def _renamed(path: str, names: Mapping[str, str]) -> str:
     head, dot, rest = path.partition(".")
     return f"{names.get(head, head)}{dot}{rest}"
 
 
-def _json(value: Any) -> str:
+def json_text(value: Any) -> str:
+    """Compact JSON."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

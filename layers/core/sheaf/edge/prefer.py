@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """`return=minimal`, `handling=strict|lenient`, `dry-run`, `merge=disjoint`, `profile=canonical`, `respond-multistatus`."""
+    """`return=minimal`, `handling=strict|lenient`, `dry-run`, `merge=disjoint`, `profile=canonical`, `respond-multistatus`,
+    `plan`, `continue-on-error` (`go_on`; None where nothing is said)."""
 
     minimal: bool = False
     strict: bool = False
@@ -14,9 +15,14 @@ class Preferences:
     merge: bool = False
     canonical: bool = False
     multistatus: bool = False
+    plan: bool = False
+    go_on: bool | None = None
 
 
 _KNOWN = {
+    "plan": "plan",
+    "continue-on-error": "go_on",
+    "continue-on-error=true": "go_on",
     "return=minimal": "minimal",
     "handling=strict": "strict",
     "handling=lenient": "lenient",
@@ -36,5 +42,7 @@ def parse(header: str) -> Preferences:
         name = text.partition("=")[0]
         if name not in named and text in _KNOWN:
             found[_KNOWN[text]] = True
+        elif name not in named and text == "continue-on-error=false":
+            found["go_on"] = False
         named.add(name)
     return Preferences(**found)

@@ -44,7 +44,7 @@ class Request:
     applied: list[str] = field(default_factory=list)  # the preferences that were followed
     names: Mapping[str, str] = field(default_factory=dict)  # how this version of the API calls fields of the entity
     broken: SheafError | None = None  # what could not be read, told once the answer's shape is known
-    _once: Once | None = None
+    key: Once | None = None  # of the Idempotency-Key, once it is asked for; a request within a batch is given one
 
     @property
     def caller(self) -> Caller:
@@ -88,8 +88,8 @@ class Request:
         A public route says for whom it writes, and whether that is another one from another address (`by_address`).
         """
         text = self.headers.get("idempotency-key")
-        if text is None or self._once is not None:
-            return self._once
+        if text is None or self.key is not None:
+            return self.key
         key = text.strip().removeprefix('"').removesuffix('"')
         if not 1 <= len(key) <= IDEMPOTENCY_KEY_CHARACTERS or not key.isascii() or not key.isprintable():
             message = f"must be 1 to {IDEMPOTENCY_KEY_CHARACTERS} printable ASCII characters"
@@ -107,8 +107,8 @@ class Request:
         fingerprint = signing_secret().fingerprint(whole) if sealed else sha256(whole).hexdigest()
         # A visitor of a public route is known by nothing but the address.
         who = replace(caller, principal=f"{caller.principal}@{self.source_ip}") if caller and by_address else caller
-        self._once = once(who or self.caller, self.method, self.route_path, key, fingerprint)
-        return self._once
+        self.key = once(who or self.caller, self.method, self.route_path, key, fingerprint)
+        return self.key
 
     def _said_body(self) -> "builtins.bytes":
         """The body without what a client draws anew for each attempt: the boundary of a form."""
@@ -136,10 +136,15 @@ class Request:
         text = self.headers.get("if-none-match")
         return text is not None and (text.strip() == "*" or version in _versions("If-None-Match", text, weak=True))
 
+    def followed(self) -> dict[str, str]:
+        """The headers that say what of the request was followed, and whether it was done before."""
+        applied = {"Preference-Applied": ", ".join(dict.fromkeys(self.applied))} if self.applied else {}
+        return {**applied, **({"Idempotent-Replayed": "true"} if self.replayed else {})}
+
     @property
     def replayed(self) -> bool:
         """Whether an earlier request under the same key has done this already."""
-        return self._once is not None and self._once.replayed
+        return self.key is not None and self.key.replayed
 
 
 def read(event: Mapping[str, Any], fallback_id: str) -> Request:
@@ -149,7 +154,7 @@ def read(event: Mapping[str, Any], fallback_id: str) -> Request:
     asked = headers.get("x-request-id", "")
     sane = 8 <= len(asked) <= 64 and asked.isascii() and asked.replace("-", "").replace("_", "").isalnum()
     path = str(event.get("path", "/"))
-    version, tenant, route_path = _located(path)
+    version, tenant, route_path = located(path)
     query: Mapping[str, str] = {}
     body, broken = b"", None
     method = str(event.get("httpMethod", "GET")).upper()
@@ -178,7 +183,7 @@ def read(event: Mapping[str, Any], fallback_id: str) -> Request:
     )
 
 
-def _located(path: str) -> tuple[int, str | None, str]:
+def located(path: str) -> tuple[int, str | None, str]:
     """The API's version, the tenant that the path names, and the path that routes are matched by."""
     match = _PATH.fullmatch(path)
     if match is None:

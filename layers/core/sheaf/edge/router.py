@@ -14,6 +14,7 @@ from sheaf.edge.request import Request
 Door = Callable[[Request, Mapping[str, str]], None]
 Endpoint = Callable[..., Reply]
 Writes = Literal["", "row", "rows"]
+Verb = Literal["", "show", "create", "replace", "patch", "delete", "restore", "revert"]  # what is done to one row
 
 _ORDER = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -24,11 +25,13 @@ class Route:
 
     door: Door
     endpoint: Endpoint
+    inner: Door  # the door for a request within another one, whose caller is proven and whose cost is paid
     permission: str = ""  # empty for a public route
     cost: int = 1  # what a request takes from the caller's window
     profile: Profile | None = None
     everyone: bool = False  # whether pages of any origin may call
     writes: Writes = ""  # "row": one row of the path's entity; "rows": many of them; both can be tried dry
+    verb: Verb = ""  # where the canonical answer is just that: a batch may then do it together with others
 
 
 @dataclass(slots=True)

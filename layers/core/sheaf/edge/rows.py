@@ -1,6 +1,6 @@
 """The endpoints that every entity has: rows in, rows out."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from pydantic_core import to_json
@@ -8,6 +8,7 @@ from pydantic_core import to_json
 from sheaf.base.errors import InvalidCursor, ValidationFailed
 from sheaf.edge.envelope import NOTHING, Raw, Reply, paged
 from sheaf.edge.request import Request
+from sheaf.edge.router import Verb
 from sheaf.edge.wire import Wire
 from sheaf.entity import query
 from sheaf.entity.body import object_of
@@ -18,6 +19,7 @@ from sheaf.records.aggregate import aggregate
 from sheaf.records.page import page
 from sheaf.records.relations import Expansion
 from sheaf.records.rows import Row
+from sheaf.records.write import Planned
 
 
 def as_row(
@@ -46,8 +48,12 @@ def place_of(request: Request, row_id: str) -> Mapping[str, str]:
 
 def show(request: Request, entity: EntityType, row_id: str) -> Reply:
     """GET of one row, with the fields and relations that are asked for; 304 where the client has the version."""
+    return shown(request, entity, read.one(request.caller, entity, row_id))
+
+
+def shown(request: Request, entity: EntityType, row: Row) -> Reply:
+    """`show` of a row that has been read."""
     wire = Wire(request, entity)
-    row = read.one(request.caller, entity, row_id)
     asked = query.shape_of(entity, wire.query())
     if not (asked.fields or asked.expand):
         # Only the whole row is told by its version; what is expanded changes without it.
@@ -80,41 +86,71 @@ def history(request: Request, entity: EntityType, row_id: str) -> Reply:
 
 def create(request: Request, entity: EntityType) -> Reply:
     """POST of a new row."""
-    row = write.create(request.caller, entity, _body(request, entity), request.options())
-    return as_row(request, entity, row, status=201, headers=place_of(request, row.id))
+    return told(request, entity, "create", write.create(request.caller, entity, _body(request, entity), request.options()))
 
 
 def replace(request: Request, entity: EntityType, row_id: str) -> Reply:
     """PUT of a whole row."""
     row = write.replace(request.caller, entity, row_id, _body(request, entity), request.options())
-    return as_row(request, entity, row)
+    return told(request, entity, "replace", row)
 
 
 def patch(request: Request, entity: EntityType, row_id: str) -> Reply:
     """PATCH of some fields."""
-    row = write.patch(request.caller, entity, row_id, _body(request, entity), request.options())
-    return as_row(request, entity, row)
+    return told(request, entity, "patch", write.patch(request.caller, entity, row_id, _body(request, entity), request.options()))
 
 
 def delete(request: Request, entity: EntityType, row_id: str) -> Reply:
     """DELETE of a row; it can be restored."""
-    row = write.delete(request.caller, entity, row_id, request.options())
-    return Reply({"id": row.id, "deleted": True, "version": row.version}, meta=dry(request))
+    return told(request, entity, "delete", write.delete(request.caller, entity, row_id, request.options()))
 
 
 def restore(request: Request, entity: EntityType, row_id: str) -> Reply:
     """POST that takes a row out of the trash."""
-    return as_row(request, entity, write.restore(request.caller, entity, row_id, request.options()))
+    return told(request, entity, "restore", write.restore(request.caller, entity, row_id, request.options()))
 
 
 def revert(request: Request, entity: EntityType, row_id: str) -> Reply:
     """POST of `{"version": 3}`: the row as it was then, as a new version."""
+    row = write.revert(request.caller, entity, row_id, _version(request), request.options())
+    return told(request, entity, "revert", row)
+
+
+def plan(request: Request, entity: EntityType, verb: Verb, row_id: str, beside: Container[str]) -> Planned:
+    """The write that a request asks for, to be done with others; `beside` are the ids of rows that those make."""
+    caller, options = request.caller, request.options()
+    match verb:
+        case "create":
+            return write.plan_create(caller, entity, write.checked(caller, entity, _body(request, entity)), beside=beside)
+        case "replace":
+            return write.plan_replace(caller, entity, row_id, _body(request, entity), options, beside=beside)
+        case "patch":
+            return write.plan_patch(caller, entity, row_id, _body(request, entity), options, beside=beside)
+        case "delete":
+            return write.plan_delete(caller, entity, row_id, options)
+        case "restore":
+            return write.plan_restore(caller, entity, row_id, options)
+        case "revert":
+            return write.plan_revert(caller, entity, row_id, _version(request), options, beside=beside)
+    raise ValueError(f"{verb!r} writes nothing")
+
+
+def told(request: Request, entity: EntityType, verb: Verb, row: Row) -> Reply:
+    """What a write of a row answers."""
+    if verb == "delete":
+        return Reply({"id": row.id, "deleted": True, "version": row.version}, meta=dry(request))
+    if verb == "create":
+        return as_row(request, entity, row, status=201, headers=place_of(request, row.id))
+    return as_row(request, entity, row)
+
+
+def _version(request: Request) -> int:
     body = object_of(request.json(), "version")
     version = body.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         message = "is required" if version is None else "must be a whole number from 1 on"
         raise ValidationFailed(f"version: {message}", fields={"version": message})
-    return as_row(request, entity, write.revert(request.caller, entity, row_id, version, request.options()))
+    return version
 
 
 def _body(request: Request, entity: EntityType) -> Any:

@@ -86,7 +86,7 @@ def commit(rows: Sequence[Write], marks: Sequence[Mark], options: Options, point
     raise Unavailable("Other writers keep changing this row; try again")
 
 
-def together(found: Sequence[Mark]) -> list[Mark]:
+def marks_of_all(found: Sequence[Mark]) -> list[Mark]:
     """The marks of several rows of one transaction, which touches an item once: steps of one counter are added up."""
     steps: dict[keys.Key, Mark] = {}
     others = []

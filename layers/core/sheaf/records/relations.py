@@ -1,6 +1,6 @@
 """Relations between rows: checked when they are written, followed when they are expanded."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -23,10 +23,11 @@ Document = dict[str, Any]
 VIA = "_via_"  # comments_via_post: the rows of `comments` whose field `post` points here
 
 
-def check(caller: Caller, entity: EntityType, fields: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> None:
+def check(caller: Caller, entity: EntityType, fields: Mapping[str, Any], before: Mapping[str, Any] | None = None, *,
+          beside: Container[str] = ()) -> None:  # fmt: skip
     """Raise ValidationFailed for a field that points to a row that does not exist.
 
-    What did not change, or the server itself has set, is not looked at.
+    What did not change, or the server itself has set, is not looked at; `beside` are rows that come in the same transaction.
     """
     wrong: dict[str, str] = {}
     for name, relation in entity.relations.items():
@@ -38,10 +39,10 @@ def check(caller: Caller, entity: EntityType, fields: Mapping[str, Any], before:
             continue
         good = [each for each in wanted if ids.is_id(each, target.prefix)]
         there = by_id(caller, target, good) if good else {}
-        if missing := [each for each in wanted if each not in there]:
+        if missing := [each for each in wanted if each not in there and each not in beside]:
             wrong[name] = f"there is no {target.word} {missing[0][:80]!r}"
         elif name in entity.attached and (
-            unready := [(each, state) for each in wanted if (state := _state(there[each])) != "ready"]
+            unready := [(each, state) for each in wanted if each in there and (state := _state(there[each])) != "ready"]
         ):
             wrong[name] = f"the file {unready[0][0]!r} is {unready[0][1]}, not ready"
     if wrong:

@@ -1,6 +1,6 @@
 """The only writer of entity rows. Each function is one atomic write; the stream tells everybody else."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -82,9 +82,12 @@ def create_checked(caller: Caller, entity: EntityType, fields: Fields, options: 
 
 
 def plan_create(caller: Caller, entity: EntityType, fields: Fields, *, row_id: str | None = None,
-                stamp: Stamp | None = None) -> Planned:  # fmt: skip
-    """The writes of a new row with fields that `checked` has returned; raises ValidationFailed, TooLarge."""
-    relations.check(caller, entity, fields)
+                stamp: Stamp | None = None, beside: Container[str] = ()) -> Planned:  # fmt: skip
+    """The writes of a new row with fields that `checked` has returned; raises ValidationFailed, TooLarge.
+
+    `beside`: the ids of rows that the same transaction makes, to which this one may point.
+    """
+    relations.check(caller, entity, fields, beside=beside)
     at_ms = now_ms()
     made_id = row_id or ids.new(entity.prefix, at_ms)
     item = to_item(caller, entity, fields, row_id=made_id, version=1, at_ms=at_ms, stamp=stamp)
@@ -97,6 +100,13 @@ def replace(caller: Caller, entity: EntityType, row_id: str, body: object, optio
     return _edit(caller, entity, row_id, options, lambda old, change: entity.replaced(old, body, change))
 
 
+def plan_replace(caller: Caller, entity: EntityType, row_id: str, body: object, options: Options = PLAIN, *,
+                 beside: Container[str] = ()) -> Planned:  # fmt: skip
+    """The writes of `replace` for the row as it stands; `beside` as in `plan_create`."""
+    edit: Edit = lambda old, change: entity.replaced(old, body, change)  # noqa: E731  # as in its siblings
+    return _plan_edit(caller, entity, row_id, options, edit, stamp=None, beside=beside)
+
+
 def patch(caller: Caller, entity: EntityType, row_id: str, body: object, options: Options = PLAIN, *,
           stamp: Stamp | None = None) -> Row:  # fmt: skip
     """PATCH: the body is laid over the row (RFC 7396); the result is checked as a whole."""
@@ -104,22 +114,32 @@ def patch(caller: Caller, entity: EntityType, row_id: str, body: object, options
 
 
 def plan_patch(caller: Caller, entity: EntityType, row_id: str, body: object, options: Options = PLAIN, *,
-               stamp: Stamp | None = None) -> Planned:  # fmt: skip
-    """The writes of `patch` for the row as it stands."""
-    return _plan_edit(caller, entity, row_id, options, lambda old, change: entity.patched(old, body, change), stamp=stamp)
+               stamp: Stamp | None = None, beside: Container[str] = ()) -> Planned:  # fmt: skip
+    """The writes of `patch` for the row as it stands; `beside` as in `plan_create`."""
+    edit: Edit = lambda old, change: entity.patched(old, body, change)  # noqa: E731  # as in its siblings
+    return _plan_edit(caller, entity, row_id, options, edit, stamp=stamp, beside=beside)
 
 
 def revert(caller: Caller, entity: EntityType, row_id: str, version: int, options: Options = PLAIN, *,
            stamp: Stamp | None = None) -> Row:  # fmt: skip
     """Write the row anew as it was at a version; raises NotFound where that is not known."""
+    return _edit(caller, entity, row_id, options, _earlier(caller, entity, row_id, version), stamp=stamp)
 
+
+def plan_revert(caller: Caller, entity: EntityType, row_id: str, version: int, options: Options = PLAIN, *,
+                beside: Container[str] = ()) -> Planned:  # fmt: skip
+    """The writes of `revert` for the row as it stands; `beside` as in `plan_create`."""
+    return _plan_edit(caller, entity, row_id, options, _earlier(caller, entity, row_id, version), stamp=None, beside=beside)
+
+
+def _earlier(caller: Caller, entity: EntityType, row_id: str, version: int) -> Edit:
     def earlier(old: Fields, change: Change) -> Fields:
         then = old if old["version"] == version else versions.at_version(caller, entity, None, row_id, version)
         if then is None:
             raise NotFound(f"Version {version} of {entity.word} {row_id[:80]!r} is not known")
         return entity.reverted(old, then, change)
 
-    return _edit(caller, entity, row_id, options, earlier, stamp=stamp)
+    return earlier
 
 
 def delete(caller: Caller, entity: EntityType, row_id: str, options: Options = PLAIN, *, stamp: Stamp | None = None) -> Row:
@@ -160,6 +180,17 @@ def restore(caller: Caller, entity: EntityType, row_id: str, options: Options = 
 
 
 def _restore(caller: Caller, entity: EntityType, row_id: str, options: Options, stamp: Stamp | None) -> Row:
+    planned = plan_restore(caller, entity, row_id, options, stamp=stamp)
+    try:
+        commit(planned.writes, planned.marks, options, planned.pointer)
+    except RowMoved:
+        raise Conflict(f"The {entity.word} was restored or changed by somebody else just now") from None
+    return planned.row
+
+
+def plan_restore(caller: Caller, entity: EntityType, row_id: str, options: Options = PLAIN, *,
+                 stamp: Stamp | None = None) -> Planned:  # fmt: skip
+    """The writes of `restore` for the row as it stands in the trash."""
     live, trash = keys.record(caller, entity.path, row_id), keys.trash(caller, entity.path, row_id)
     found = table.get_many(config().records_table, [live, trash]) if ids.is_id(row_id, entity.prefix) else {}
     if live in found:
@@ -177,11 +208,8 @@ def _restore(caller: Caller, entity: EntityType, row_id: str, options: Options, 
         Write(config().records_table, "delete", trash, condition=_SAME, values={"version": old["v"]}),
         Write(config().records_table, "put", live, item=item, condition=_FRESH),
     ]
-    try:
-        commit(writes, marks(caller, entity, row_id, None, fields, restoring=True), options, {"row": row_id, "v": item["v"]})
-    except RowMoved:
-        raise Conflict(f"The {entity.word} was restored or changed by somebody else just now") from None
-    return Row(row_id, item["v"], item["d"])
+    moved = marks(caller, entity, row_id, None, fields, restoring=True)
+    return Planned(Row(row_id, item["v"], item["d"]), item, writes, moved)
 
 
 def replayed(caller: Caller, entity: EntityType, record: Item) -> Row:
@@ -216,13 +244,13 @@ def _edit_row(caller: Caller, entity: EntityType, row_id: str, options: Options,
 
 
 def _plan_edit(caller: Caller, entity: EntityType, row_id: str, options: Options, edit: Edit, *,
-               stamp: Stamp | None) -> Planned:  # fmt: skip
+               stamp: Stamp | None, beside: Container[str] = ()) -> Planned:  # fmt: skip
     old, before = _current(caller, entity, row_id, options)
     at_ms = now_ms()
     fields = _edited(caller, entity, old, options, partial(_applied, caller, edit, at_ms), current=before)
     if options.changed and fields == _own(entity, before):
         raise Unchanged(from_item(old))
-    relations.check(caller, entity, fields, before)
+    relations.check(caller, entity, fields, before, beside=beside)
     item = to_item(caller, entity, fields, row_id=row_id, version=old["v"] + 1, at_ms=at_ms, previous=old, stamp=stamp)
     put = Write(config().records_table, "put", keys.record(caller, entity.path, row_id), item=item,
                 condition=_SAME, values={"version": old["v"]})  # fmt: skip

@@ -5,19 +5,16 @@ from collections.abc import Sequence
 
 from sheaf.access.caller import Caller
 from sheaf.base import ids
-from sheaf.base.bounds import ATOMIC_ACTIONS, ATOMIC_BYTES
-from sheaf.base.errors import NotUnique, SheafError, TooLarge, Unavailable, ValidationFailed
+from sheaf.base.errors import SheafError, Unavailable, ValidationFailed
 from sheaf.entity.registry import EntityType
 from sheaf.features.bulk.engine import PAUSE, Batch, Line, Made, Operation, Outcome, addressed, versions
 from sheaf.records import read, write
-from sheaf.records.commit import TRIES, RowMoved, commit, together
+from sheaf.records.commit import TRIES, RowMoved
 from sheaf.records.options import Options
 from sheaf.records.rows import Row, Stamp, from_item
+from sheaf.records.together import Blamed, commit_all
 from sheaf.records.write import Planned, Unchanged
-from sheaf.store.keys import Key
 from sheaf.store.table import Item
-
-_BESIDE_BYTES = 1_000  # what stands in an item beside the document
 
 Step = tuple[Made, Planned | Row]  # a write, or a row that needs none
 
@@ -29,18 +26,15 @@ def run(caller: Caller, entity: EntityType, operation: Operation, lines: Sequenc
     """
     for _ in range(TRIES):
         steps = [_planned(caller, entity, operation, line) for line in lines]
-        plans = [plan for _, plan in steps if isinstance(plan, Planned)]
-        _refuse_large(plans)
-        _refuse_twice(steps, lines)
+        planned = [(plan, line) for (_, plan), line in zip(steps, lines, strict=True) if isinstance(plan, Planned)]
         try:
-            if plans:
-                rows = [each for plan in plans for each in plan.writes]
-                commit(rows, together([mark for plan in plans for mark in plan.marks]), Options(dry=operation.dry), {})
+            if planned:
+                commit_all([plan for plan, _ in planned], Options(dry=operation.dry), {})
         except RowMoved:
             time.sleep(PAUSE / 10)
             continue  # another writer came between our look and the transaction: look again
-        except NotUnique as error:
-            raise _about(_holder(steps, lines, error.key), error) from None
+        except Blamed as blamed:
+            raise _about(planned[blamed.place][1], blamed.error) from None
         return [_outcome(line, step) for line, step in zip(lines, steps, strict=True)]
     raise Unavailable("Other writers keep changing these rows; try again")
 
@@ -107,36 +101,6 @@ def _change(batch: Batch, row_id: str, fields: object, version: object, stamp: S
         return "updated", write.plan_patch(batch.caller, batch.entity, row_id, fields, options, stamp=stamp)
     except Unchanged as same:
         return "skipped", same.row
-
-
-def _refuse_large(plans: Sequence[Planned]) -> None:
-    # Together with the record of the request: what is counted is what DynamoDB counts.
-    actions = sum(len(plan.writes) + len(plan.marks) for plan in plans)
-    if actions > ATOMIC_ACTIONS:
-        raise TooLarge(f"One transaction has {ATOMIC_ACTIONS} actions and these items take {actions}: a new or changed row takes "
-                       "one, a deletion two, each change of a unique field one or two more")  # fmt: skip
-    size = sum(len(plan.item["d"].encode()) + _BESIDE_BYTES for plan in plans)
-    if size > ATOMIC_BYTES:
-        raise TooLarge(f"The rows take {size:,} bytes in one transaction, which has {ATOMIC_BYTES:,}")
-
-
-def _refuse_twice(steps: Sequence[Step], lines: Sequence[Line]) -> None:
-    """Raise NotUnique where two items take or leave the same unique value: DynamoDB touches an item once in a transaction."""
-    seen: set[Key] = set()
-    for (_, plan), line in zip(steps, lines, strict=True):
-        for name, mark, _ in plan.marks if isinstance(plan, Planned) else ():
-            if mark.kind == "update":
-                continue  # a hold on a file: those of one file are added up
-            if mark.key in seen:
-                text = "another item of this transaction takes or leaves the same value"
-                raise _about(line, NotUnique(f"{name}: {text}", fields={name: text}))
-            seen.add(mark.key)
-
-
-def _holder(steps: Sequence[Step], lines: Sequence[Line], key: object) -> Line:
-    """The item whose unique value is taken."""
-    return next(line for (_, plan), line in zip(steps, lines, strict=True)
-                if isinstance(plan, Planned) and any(mark.write.key == key for mark in plan.marks))  # fmt: skip
 
 
 def _about(line: Line, error: SheafError) -> SheafError:

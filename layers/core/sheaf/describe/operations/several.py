@@ -1,0 +1,59 @@
+"""Several requests in one."""
+
+from sheaf.base.bounds import BATCH_REQUESTS
+from sheaf.describe.operations.operation import Operation, Operations
+from sheaf.describe.schemas import COUNT, Schema, array, either, envelope, record
+
+ID: Schema = {"type": "string", "pattern": r"^[A-Za-z0-9_-]{1,64}$"}
+PATH: Schema = {"type": "string", "pattern": "^/[^/]?", "maxLength": 8_000, "description": "With or without /api/v1"}
+TEXTS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
+REQUEST = record(
+    {
+        "id": ID,
+        "method": {"enum": ["GET", "POST", "PUT", "PATCH", "DELETE"]},
+        "path": PATH,
+        "headers": {**TEXTS, "description": "If-Match, If-None-Match, Idempotency-Key, Prefer, Accept, Content-Type"},
+        "body": {"description": "Any JSON; a text that is @{id.body.field} stands for a value of another answer"},
+        "dependsOn": array(ID),
+        "atomicityGroup": ID,
+    },
+    optional=("headers", "body", "dependsOn", "atomicityGroup"),
+)
+RESPONSE = record(
+    {"id": ID, "status": COUNT, "headers": TEXTS, "body": {}, "meta": {"type": "object"}}, optional=("headers", "meta")
+)
+PLANNED = record(
+    {
+        "id": ID,
+        "method": {"type": "string"},
+        "path": {"type": "string"},
+        "dependsOn": array(ID),
+        "atomicityGroup": ID,
+        "permission": {"type": "string"},
+        "cost": COUNT,
+        "allowed": {"type": "boolean"},
+        "status": COUNT,
+        "error": {"type": "string"},
+    },
+    optional=("atomicityGroup", "permission", "cost", "status", "error"),
+)
+PLAN = record({"order": array(array(ID)), "cost": COUNT, "requests": array(PLANNED)})
+
+
+def _told(name: str, schema: Schema) -> list[Schema]:
+    """In the older shape, and in the envelope."""
+    flat = {"success": {"const": True}, name: schema, "requestId": {"type": "string"}, "timestamp": {"type": "string"}}
+    return [record(flat), envelope(record({name: schema}))]
+
+
+ROUTES: Operations = {
+    ("POST", "/v1/batch"): Operation(
+        f"Up to {BATCH_REQUESTS} requests for rows in one, side by side, in the order of dependsOn, or as one transaction",
+        "batch",
+        {200: either(*_told("responses", array(RESPONSE)), *_told("plan", PLAN))},
+        body=record({"requests": array(REQUEST, minItems=1, maxItems=BATCH_REQUESTS)}),
+        example={"requests": [{"id": "a", "method": "GET", "path": "/tasks?limit=1"}]},
+        write=True,
+        errors=(409,),
+    ),
+}

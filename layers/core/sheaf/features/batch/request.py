@@ -1,0 +1,143 @@
+"""The body of a batch: `{"requests": [{"id", "method", "path", "headers"?, "body"?, "dependsOn"?, "atomicityGroup"?}]}`."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from sheaf.base.bounds import BATCH_REQUESTS
+from sheaf.base.errors import TooLarge, ValidationFailed
+from sheaf.entity.body import object_of
+from sheaf.features.batch import references
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+HEADERS = ("if-match", "if-none-match", "idempotency-key", "prefer", "accept", "content-type")
+
+_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
+_MEMBERS = ("id", "method", "path", "url", "headers", "body", "dependsOn", "atomicityGroup")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request of a batch. References stand in `segments`, `query`, `headers` and `body` until it runs.
+
+    `path` is as it was sent, `needs` the ids it depends on: those it names, and those it refers to.
+    """
+
+    index: int
+    id: str
+    method: str
+    path: str
+    segments: tuple[str, ...]
+    query: tuple[tuple[str, str], ...]
+    headers: Mapping[str, str]
+    body: Any
+    has_body: bool
+    needs: tuple[str, ...]
+    group: str
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes anything."""
+        return self.method != "GET"
+
+
+def parse(body: object) -> list[Call]:
+    """The requests, in the order they were sent; raises ValidationFailed naming all that is wrong, TooLarge for too many."""
+    found = object_of(body, "requests", error="The batch is wrong").get("requests")
+    if not isinstance(found, list) or not found:
+        raise ValidationFailed.naming({"requests": "must be a list with at least one request"})
+    if len(found) > BATCH_REQUESTS:
+        raise TooLarge(f"{len(found):,} requests; {BATCH_REQUESTS} are the most of one batch")
+    wrong: dict[str, str] = {}
+    calls = []
+    for index, each in enumerate(found):
+        complaints = dict(_complaints(each))
+        wrong |= {f"requests.{index}.{name}".rstrip("."): text for name, text in complaints.items()}
+        if not complaints:
+            calls.append(_call(index, each))
+    first: dict[str, int] = {}
+    for call in calls:
+        if (earlier := first.setdefault(call.id, call.index)) != call.index:
+            wrong[f"requests.{call.index}.id"] = f"stands in request {earlier} already"
+    if not wrong:
+        for call in calls:
+            if strange := [each for each in call.needs if each not in first]:
+                wrong[f"requests.{call.index}"] = f"depends on {strange[0]!r}, which is no request of this batch"
+            if call.id in call.needs:
+                wrong[f"requests.{call.index}"] = "depends on itself"
+    if wrong:
+        raise ValidationFailed("The batch is wrong, so nothing of it was run", fields=wrong)
+    return calls
+
+
+def _complaints(each: Any) -> Iterator[tuple[str, str]]:
+    if not isinstance(each, dict):
+        yield "", "must be an object"
+        return
+    yield from ((str(name)[:100], "is not known here") for name in each if name not in _MEMBERS)
+    if not isinstance(each.get("id"), str) or not _ID.fullmatch(each["id"]):
+        yield "id", "must be a text of 1 to 64 letters, digits, _ or -"
+    if each.get("method") not in METHODS:
+        yield "method", f"must be one of {', '.join(METHODS)}"
+    if "path" in each and "url" in each:
+        yield "url", "is another word for path; only one can be given"
+    else:
+        name = "url" if "url" in each else "path"
+        if complaint := _complaint_of_path(each.get(name)):
+            yield name, complaint
+    yield from _complaints_of_headers(each.get("headers", {}))
+    if each.get("method") in ("GET", "DELETE") and each.get("body") is not None:
+        yield "body", f"a {each['method']} has none"
+    needs = each.get("dependsOn", [])
+    if not isinstance(needs, list) or not all(isinstance(need, str) for need in needs):
+        yield "dependsOn", "must be a list of ids"
+    group = each.get("atomicityGroup", "-")
+    if not isinstance(group, str) or not _ID.fullmatch(group):
+        yield "atomicityGroup", "must be a text of 1 to 64 letters, digits, _ or -"
+    try:
+        list(references.named(each.get("body")))
+    except ValueError as error:
+        yield "body", str(error)
+
+
+def _complaint_of_path(path: Any) -> str:
+    if not isinstance(path, str) or not path.startswith("/") or path.startswith("//") or len(path) > 8_000:
+        return "must be a path of this API, as /tasks?limit=5"
+    try:
+        list(references.named(path))
+        parts = urlsplit(path)
+    except ValueError as error:
+        return str(error)
+    if parts.fragment:
+        return "has a fragment, which no request has"
+    names = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
+    if twice := [name for name in names if names.count(name) > 1]:
+        return f"has the parameter {twice[0][:80]!r} more than once"
+    return "has a segment with a slash in it" if any("/" in unquote(each) for each in parts.path.split("/")) else ""
+
+
+def _complaints_of_headers(headers: Any) -> Iterator[tuple[str, str]]:
+    if not isinstance(headers, dict) or not all(isinstance(each, str) for each in headers.values()):
+        yield "headers", "must be an object of texts"
+        return
+    for name, text in headers.items():
+        if name.lower() not in HEADERS:
+            yield f"headers.{name[:80]}", f"is not for one request of a batch; these are: {', '.join(HEADERS)}"
+        try:
+            list(references.named(text))
+        except ValueError as error:
+            yield f"headers.{name[:80]}", str(error)
+
+
+def _call(index: int, each: Mapping[str, Any]) -> Call:
+    path = each.get("path", each.get("url"))
+    parts = urlsplit(path)
+    headers = {name.lower(): text for name, text in each.get("headers", {}).items()}
+    referred = [*references.named(path), *references.named(headers), *references.named(each.get("body"))]
+    return Call(
+        index, each["id"], each["method"], path, tuple(unquote(part) for part in parts.path.strip("/").split("/")),
+        tuple(parse_qsl(parts.query, keep_blank_values=True)), headers, each.get("body"), each.get("body") is not None,
+        tuple(dict.fromkeys([*each.get("dependsOn", []), *referred])), each.get("atomicityGroup", ""),
+    )  # fmt: skip
