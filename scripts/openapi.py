@@ -1,4 +1,4 @@
-"""Write the OpenAPI documents and the catalogue of events that the API serves, from the routes and the entities.
+"""Write what the API says of itself, from the routes and the entities: OpenAPI, the GraphQL schema, the catalogue of events.
 
 `openapi.py --check` writes nothing and says whether they are up to date.
 """
@@ -43,6 +43,7 @@ def pretend() -> None:
 
 def documents() -> dict[Path, str]:
     """The text of each document by its file."""
+    from sheaf.describe import graphql
     from sheaf.describe.event_types import catalogue
     from sheaf.describe.openapi import RouteFacts, document
     from sheaf.entity import registry
@@ -61,6 +62,7 @@ def documents() -> dict[Path, str]:
     return {
         **{HOME / f"openapi.v{number}.json": laid_out(each) for number, each in made.items()},
         HOME / "event-types.json": f"[\n{types}\n]\n",
+        HOME / "schema.graphql": graphql.text([*entities, registry.files()]),
     }
 
 

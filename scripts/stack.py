@@ -284,6 +284,8 @@ def show(description: Mapping[str, Any]) -> None:
         print(f"  admin    {tenant['admin']['email']}  {tenant['admin']['password']}")
         print(f"  member   {tenant['member']['email']}  {tenant['member']['password']}")
     key = description["tenants"][0]["api_key"]
+    print(f"reference  {description['base_url']}/v1/docs")
+    print(f"GraphQL    {description['base_url']}/v1/graphql/explorer")
     print("\nTry it:\n")
     print(f"curl -s -H 'Authorization: Bearer {key}' '{description['base_url']}/v1/tasks?limit=2'\n", flush=True)
 

@@ -80,6 +80,8 @@ ENVIRONMENT = {
     "SHEAF_SCANNER": "none",
     "SHEAF_IMAGES_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/ImagesQueue",
     "SHEAF_MAX_BATCH_SIZE": "50000",
+    "SHEAF_GRAPHQL_INTROSPECTION": "true",
+    "SHEAF_GRAPHQL_REGISTERED_ONLY": "false",
     "SHEAF_CORS_ORIGINS": "https://app.example.com,https://admin.example.com",
     "SHEAF_V1_DEPRECATED": "2027-01-01",
     "SHEAF_V1_SUNSET": "2028-01-01",

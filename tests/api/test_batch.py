@@ -428,7 +428,7 @@ def test_one_failure_undoes_the_group(
     good = [call("first", "POST", "/gadgets", {"name": "first"}), call("second", "PATCH", f"/gadgets/{other}", {"level": 2})]
     before = rows_there()
     found = batch(
-        *grouped(*(good + [bad] if place == "last" else [bad, *good])), call("after", "GET", "/gadgets", dependsOn=["first"])
+        *grouped(*([*good, bad] if place == "last" else [bad, *good])), call("after", "GET", "/gadgets", dependsOn=["first"])
     )
     statuses = {name: each["status"] for name, each in found.items()}
     culprit = next(name for name, each in statuses.items() if each != 424)

@@ -102,7 +102,9 @@ def test_a_write_that_dies_at_any_call_has_one_effect_when_it_is_sent_again(
         acme, found = prepare(sheaf)
         with kill_at(0, "before-call") as counter:
             assert (
-                sheaf.http(method, path.format(**found), filled(body, found), key=acme.key, headers={**headers, "Idempotency-Key": "k"}).status
+                sheaf.http(
+                    method, path.format(**found), filled(body, found), key=acme.key, headers={**headers, "Idempotency-Key": "k"}
+                ).status
                 < 300
             )
         sheaf.settle()

@@ -39,7 +39,8 @@ def test_every_route_names_one_or_is_public_on_purpose() -> None:
     accounts = ("register", "verify", "resend", "login", "refresh", "forgot", "reset")
     assert public == {*(("POST", f"/v1/auth/{name}") for name in accounts), ("GET", "/v1/hello"), ("POST", "/v1/contact"),
                       ("POST", "/v1/hooks/<token>"), ("POST", "/v1/webhooks/zapier/leads"),
-                      ("GET", "/v1/uploads/jwks.json"), ("GET", "/v1/health"), ("GET", "/v1/openapi.json"), ("GET", "/v1/docs")}  # fmt: skip
+                      ("GET", "/v1/uploads/jwks.json"), ("GET", "/v1/health"), ("GET", "/v1/openapi.json"), ("GET", "/v1/docs"),
+                      ("GET", "/v1/graphql/explorer")}  # fmt: skip
 
 
 # contract: 88

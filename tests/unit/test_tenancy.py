@@ -173,7 +173,15 @@ def test_only_the_functions_that_serve_tenants_become_one_and_only_with_a_tag() 
         known["aws:PrincipalArn"] = [arn.replace("${", "<").replace("}", ">")]
         return simulate.allows(statements, "sts:AssumeRole", "role", known)
 
-    walled = ("RecordsFunction", "BatchFunction", "BulkFunction", "JobsFunction", "UploadsFunction", "WebhooksFunction")
+    walled = (
+        "RecordsFunction",
+        "BatchFunction",
+        "GraphqlFunction",
+        "BulkFunction",
+        "JobsFunction",
+        "UploadsFunction",
+        "WebhooksFunction",
+    )
     for name in walled:
         assert (
             may_assume(name, tenant=MINE)

@@ -33,6 +33,7 @@ FIXED: Mapping[str, Least] = {
     "tenant:read": "user",
     "event-types:read": "user",
     "events:publish": "admin",
+    "graphql:write": "admin",
     "webhooks:read": "admin",
     "webhooks:write": "admin",
     "health:read": "admin",

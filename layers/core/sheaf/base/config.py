@@ -48,6 +48,8 @@ class Config:
     scanner: str  # host:port of a clamd that looks at every file; "none" without one
     images_queue_url: str
     max_batch_size: int  # records of one audience upload, at most
+    graphql_introspection: bool  # whether GraphQL tells its schema
+    graphql_registered_only: bool  # whether it runs registered operations only
     cors_origins: tuple[str, ...]  # https://app.example.com,…; * lets any page in, without credentials; "none" lets in nobody
     v1_deprecated: str  # the day on which v1 is deprecated, 2027-01-31; "never" while it is not
     v1_sunset: str  # the day on which it ends

@@ -84,6 +84,20 @@ class InvalidCursor(BadRequest):
     title = "Invalid cursor"
 
 
+class InvalidQuery(BadRequest):
+    """A GraphQL document that cannot be read, or does not fit the schema."""
+
+    code = "invalid_query"
+    title = "Invalid GraphQL document"
+
+
+class QueryTooComplex(BadRequest):
+    """A GraphQL document over a bound: its size, its depth, its aliases, its cost."""
+
+    code = "query_too_complex"
+    title = "GraphQL document too complex"
+
+
 class Unauthenticated(SheafError):
     """No credential, or one that is wrong, expired or revoked."""
 
@@ -163,12 +177,26 @@ class AccountSuspended(PermissionDenied):
     title = "Account suspended"
 
 
+class OperationNotRegistered(PermissionDenied):
+    """Only registered GraphQL operations are run here, and this is none of them."""
+
+    code = "operation_not_registered"
+    title = "Operation not registered"
+
+
 class NotFound(SheafError):
     """There is no such thing for this caller."""
 
     status = 404
     code = "not_found"
     title = "Not found"
+
+
+class PersistedQueryNotFound(NotFound):
+    """No GraphQL operation is known by this hash; send it with its text."""
+
+    code = "persisted_query_not_found"
+    title = "Persisted query not found"
 
 
 class MethodNotAllowed(SheafError):

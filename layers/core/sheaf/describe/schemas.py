@@ -471,6 +471,15 @@ SHARED: dict[str, Schema] = {
         more=True,
     ),
     "ContactError": record({"success": {"const": False}, "message": ID, "errors": {"type": "object"}}, optional=("errors",)),
+    "GraphqlAnswer": record(
+        {"data": {"type": ["object", "null"]}, "errors": array(ref("GraphqlProblem")), "extensions": {"type": "object"}},
+        optional=("data", "errors", "extensions"),
+    ),
+    "GraphqlProblem": record(
+        {"message": ID, "locations": array({"type": "object"}), "path": array({}), "extensions": {"type": "object"}},
+        optional=("locations", "path", "extensions"),
+    ),
+    "GraphqlError": record({"errors": array(ref("GraphqlProblem")), "requestId": ID}),
     "HelloError": record({"message": ID, "timestamp": MOMENT}),
     "Sums": {"type": "object", "description": "What `aggregate` asks for, one object a group", "minProperties": 1},
 }

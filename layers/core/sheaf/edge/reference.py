@@ -25,12 +25,17 @@ def event_types() -> list[dict[str, Any]]:
     return found
 
 
-def page() -> Reply:
-    """The reference: an HTML page over `openapi.json` beside it; it may run its own script and fetch from here only."""
+def graphql_schema() -> str:
+    """The schema of GraphQL, as text."""
+    return _text("schema.graphql")
+
+
+def page(name: str = "reference.html") -> Reply:
+    """An HTML page that may run its own script and fetch from here only: the reference over `openapi.json` beside it."""
     nonce = secrets.token_urlsafe(16)
     policy = (f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; "
               "base-uri 'none'; form-action 'none'; frame-ancestors 'none'")  # fmt: skip
-    html = _text("reference.html").replace("{nonce}", nonce)
+    html = _text(name).replace("{nonce}", nonce)
     return Reply(Raw(html), headers={"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": policy}, bare=True)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from sheaf.base.bounds import WINDOW_SECONDS
 from sheaf.base.clock import iso, now_ms
 from sheaf.base.errors import MethodNotAllowed, PermissionDenied, RateLimited, SheafError, TooLarge, ValidationFailed
-from sheaf.edge.envelope import Reply, canonical
+from sheaf.edge.envelope import Reply, bare_failure, canonical
 from sheaf.edge.request import Request
 
 Body = tuple[int, Mapping[str, Any]]
@@ -89,7 +89,20 @@ class Upload:
         return status, {"error": told, "code": error.code, **fields, **error.extra, "requestId": request.id}
 
 
+class Graphql:
+    """`{errors: [{message, locations?, extensions: {code, status, …}}]}` as GraphQL clients read it."""
+
+    def failure(self, error: SheafError, request: Request) -> Body:
+        """As Profile."""
+        told = bare_failure(error, {})
+        message, problems = told.pop("error"), told.pop("problems", None)
+        extensions = {**told, "status": error.status}
+        found = [{**each, "extensions": extensions} for each in problems or [{"message": message}]]
+        return error.status, {"errors": found, "requestId": request.id}
+
+
 HELLO = Hello()
+GRAPHQL = Graphql()
 CONTACT = Contact()
 AUTH = Auth()
 ADMIN = Admin()

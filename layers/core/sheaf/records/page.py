@@ -30,14 +30,42 @@ class Page:
     total: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Rows in a row of a list, and whether there are more behind them in the direction that was asked for."""
+
+    found: list[Positioned]
+    more: bool
+    total: int | None
+    scope: str
+    at_ms: int
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows without their places."""
+        return [row for _, row in self.found]
+
+    def cursor(self, number: int) -> str:
+        """The cursor that stands at one of the rows."""
+        return seal_cursor(_key(), self.scope, [self.found[number][0], self.at_ms])
+
+
 def page(caller: Caller, query: Query, also: tuple[Condition, ...] = (), *, strict: bool = False) -> Page:
-    """The page that `query` asks for, of rows that satisfy `also` too.
+    """The page that `query` asks for, of rows that satisfy `also` too; raises what `window` raises."""
+    found = window(caller, query, also, strict=strict)
+    return Page(found.rows, found.cursor(-1) if found.more else None, found.total)
+
+
+def window(caller: Caller, query: Query, also: tuple[Condition, ...] = (), *, strict: bool = False,
+           backwards: bool = False) -> Window:  # fmt: skip
+    """The rows that `query` asks for: those behind its cursor or, `backwards`, those before it, always in the list's order.
 
     Raises InvalidCursor, or IndexRequired where no index serves the query and it is over the scan budget (or `strict`).
     """
     scope = f"{caller.tenant}\0{query.entity.path}\0{query.identity}"
     after, at_ms = _opened(scope, query.cursor)
-    wanted = Wanted(Group("and", (*query.condition(at_ms).parts, *also)), query.sort, query.search, query.trash)
+    sort = tuple((name, not down) for name, down in query.sort) if backwards else query.sort
+    wanted = Wanted(Group("and", (*query.condition(at_ms).parts, *also)), sort, query.search, query.trash)
     chosen = plan(caller, query.entity, wanted)
     if strict and not chosen.served:
         raise chosen.refusal("strict handling is asked for")
@@ -50,9 +78,13 @@ def page(caller: Caller, query: Query, also: tuple[Condition, ...] = (), *, stri
     else:
         found, total = _collected(chosen, after, skip, query.limit + 1)
     more = len(found) > query.limit
-    found = found[: query.limit]
-    cursor = seal_cursor(_key(), scope, [found[-1][0], at_ms]) if more else None
-    return Page([row for _, row in found], cursor, total if query.total else None)
+    kept = found[: query.limit]
+    return Window(kept[::-1] if backwards else kept, more, total if query.total else None, scope, at_ms)
+
+
+def count(caller: Caller, query: Query) -> int:
+    """How many rows a list has; raises IndexRequired where that takes too long to find out."""
+    return total(plan(caller, query.entity, Wanted(query.condition(now_ms()), query.sort, query.search, query.trash)))
 
 
 def candidates(caller: Caller, entity: EntityType, condition: Group, after: str, batch: int) -> Iterator[tuple[str, Row | None]]:

@@ -91,7 +91,7 @@ def plan(scope: Scope, entity: EntityType, wanted: Wanted) -> Plan:
         return made(ByValue(scope, entity, _value_spans(scope, entity, equal), descending), [equal], in_order=by_time)
     ordered = wanted.sort[0][0] if wanted.sort[0][0] in entity.orders else ""
     ranged = next((test.field for test in tests if test.field in entity.orders and _range([test], test.field)), "")
-    if field := ordered or (ranged if by_time and wanted.sort == NEWEST_FIRST else ""):
+    if field := ordered or (ranged if by_time else ""):
         span, used = _order_span(scope, entity, field, tests)
         source = ByOrder(scope, entity, field, span, descending)
         return made(source, used, in_order=bool(ordered) and (len(wanted.sort) == 1 or wanted.sort[1:] == (("id", descending),)))

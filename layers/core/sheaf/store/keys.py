@@ -116,6 +116,11 @@ def webhook(scope: Scope, webhook_id: str) -> Key:
     return Key(f"{scope.tenant}#webhook", webhook_id)
 
 
+def graphql_operation(scope: Scope, digest: str) -> Key:
+    """A registered GraphQL operation, by the SHA-256 of its text."""
+    return Key(f"{scope.tenant}#graphql", digest)
+
+
 def roster(scope: Scope, kind: str) -> Key:
     """Which things of a kind the tenant has (records/roster.py)."""
     return Key(f"{scope.tenant}#roster", kind)
