@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Route, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 import samples
 import template
@@ -16,32 +16,7 @@ from client import Client
 
 ORIGIN = "http://localhost:3000"  # which the local stack's CorsOrigins names
 PAGES = template.ROOT / "docs/examples"
-SHOTS = template.ROOT / ".local/browser"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 MIB = 1024 * 1024
-
-
-@pytest.fixture
-def context(tmp_path: Path) -> Iterator[BrowserContext]:
-    """A browser that finds the page at the origin, and keeps what it stores over a reload."""
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch_persistent_context(
-            tmp_path / "profile",
-            executable_path=os.environ["CHROMIUM"],
-            headless=True,
-            args=FLAGS,
-            viewport={"width": 900, "height": 900},
-        )
-        yield made
-        made.close()
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -74,7 +49,9 @@ def state(page: Page, name: str) -> Any:
     return page.locator("li", has=page.get_by_text(name, exact=True))
 
 
-def test_several_files_their_progress_and_a_lie(context: BrowserContext, stack: dict[str, Any], tmp_path: Path) -> None:
+def test_several_files_their_progress_and_a_lie(
+    context: BrowserContext, stack: dict[str, Any], tmp_path: Path, shots: Path
+) -> None:
     page = opened(context, stack)
     files = {
         "dot.png": samples.picture("PNG", (400, 300), (20, 120, 200)),
@@ -98,8 +75,7 @@ def test_several_files_their_progress_and_a_lie(context: BrowserContext, stack: 
     expect(state(page, "empty.png")).to_contain_text("The file is empty")
     link = state(page, "dot.png").get_by_role("link", name="Download").get_attribute("href")
     assert link and context.request.get(link).body() == files["dot.png"]
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SHOTS / "upload.png", full_page=True)
+    page.screenshot(path=shots / "upload.png", full_page=True)
 
 
 def test_a_large_file_goes_on_after_a_reload(context: BrowserContext, stack: dict[str, Any], tmp_path: Path) -> None:

@@ -149,6 +149,61 @@ def test_another_tenant_finds_nothing(client: Client, other: Client) -> None:
     assert client.get(f"/v1/tasks/{task}").data["version"] == 1
 
 
+def test_a_batch_with_a_group_and_its_key(client: Client, other: Client) -> None:  # contract: 19, 20
+    """Transactions, references and replays on the real parts; many writers of the same rows get all of a group or nothing."""
+    mark = str(time.time_ns())
+    asked = {"requests": [
+        {"id": "a", "method": "POST", "path": "/projects", "body": {"name": f"A {mark}"}, "atomicityGroup": "g"},
+        {"id": "b", "method": "POST", "path": "/tasks", "body": {"title": f"of @{{a.body.id}} {mark}"}, "atomicityGroup": "g"},
+        {"id": "c", "method": "PATCH", "path": "/api/v1/tasks/@{b.body.id}", "body": {"status": "completed"}, "headers": {"If-Match": "@{b.headers.etag}"}},
+        {"id": "d", "method": "GET", "path": "/tasks/@{b.body.id}", "dependsOn": ["c"]},
+        {"id": "e", "method": "GET", "path": "/webhooks"},
+    ]}  # fmt: skip
+    first = client.call("POST", "/v1/batch", asked, {"Idempotency-Key": f"batch-{mark}"})
+    found = {each["id"]: each for each in first.json["responses"]}
+    assert {name: each["status"] for name, each in found.items()} == {"a": 201, "b": 201, "c": 200, "d": 200, "e": 422}
+    assert found["d"]["body"]["version"] == 2 and found["a"]["body"]["id"] in found["d"]["body"]["title"]
+    again = client.call("POST", "/v1/batch", asked, {"Idempotency-Key": f"batch-{mark}"})
+    assert {each["id"]: each["body"]["id"] for each in again.json["responses"][:4]} == {
+        name: found[name]["body"]["id"] for name in "abcd"}  # fmt: skip
+    assert other.get(f"/v1/tasks/{found['b']['body']['id']}").status == 404
+
+    tasks = [client.post("/v1/tasks", {"title": f"{mark} {number}"}).data["id"] for number in range(3)]
+
+    def write(number: int) -> list[int]:
+        changes = [{"id": f"r{place}", "method": "PATCH", "path": f"/tasks/{task}", "body": {"description": str(number)},
+                    "atomicityGroup": "g"} for place, task in enumerate(tasks)]  # fmt: skip
+        return [each["status"] for each in client.post("/v1/batch", {"requests": changes}).json["responses"]]
+
+    with ThreadPoolExecutor(6) as threads:
+        outcomes = list(threads.map(write, range(12)))
+    assert all(len(set(statuses)) == 1 for statuses in outcomes), outcomes
+    rows = [client.get(f"/v1/tasks/{task}").data for task in tasks]
+    through = sum(statuses[0] == 200 for statuses in outcomes)
+    assert len({row["description"] for row in rows}) == 1 and {row["version"] for row in rows} == {1 + through}
+    assert through >= 1
+
+
+def test_graphql_on_the_stack(client: Client, other: Client) -> None:  # contract: 21, 23
+    mark = str(time.time_ns())
+    query = "mutation($i: CreateTaskInput!) { createTask(input: $i) { id title version } }"
+    made = client.post("/v1/graphql", {"query": query, "variables": {"i": {"title": f"GraphQL {mark}"}}}).json["data"][
+        "createTask"
+    ]
+    listed = client.post("/v1/graphql", {"query": "query($f: TaskFilter) { tasks(filter: $f) { nodes { id assignee { name } } totalCount } }",
+                                         "variables": {"f": {"title": {"contains": mark}}}})  # fmt: skip
+    assert listed.json["data"]["tasks"] == {"nodes": [{"id": made["id"], "assignee": None}], "totalCount": 1}
+    assert listed.json["extensions"]["cost"]["requests"] == 1
+    theirs = other.post("/v1/graphql", {"query": f'{{ task(id: "{made["id"]}") {{ id }} }}'})
+    assert theirs.json["data"] == {"task": None}
+    wrong = client.post("/v1/graphql", {"query": "{ tasks { nodes { nope } } }"})
+    assert wrong.status == 400 and wrong.json["errors"][0]["extensions"]["code"] == "invalid_query"
+    operation = client.post("/v1/graphql/operations", {"query": "query Mine { tasks(first: 1) { nodes { id } } }"}).data["id"]
+    by_hash = client.post("/v1/graphql", {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": operation}}})
+    assert len(by_hash.json["data"]["tasks"]["nodes"]) == 1
+    assert client.call("DELETE", f"/v1/graphql/operations/{operation}").status == 204
+
+
 def test_the_limit_is_exact_under_concurrency(stack: dict[str, Any]) -> None:
     """Thirty-two clients at once on a tier of 100 a minute, inside one window: 100 are let in."""
     free = Client(stack["base_url"], stack["tenants"][2]["api_key"])

@@ -36,6 +36,12 @@ REQUESTS: list[tuple[str, str, Any, dict[str, str]]] = [
     ("POST", "/v1/tasks/bulk", [TASK, TASK, TASK], {}),
     ("POST", "/v1/batch", {"requests": GROUP}, {}),
     ("POST", "/v1/batch", {"requests": MIXED}, {}),
+    (
+        "POST",
+        "/v1/graphql",
+        {"query": 'mutation { a: createTask(input: {title: "A"}) { id } b: createVideo(input: {title: "B"}) { id } }'},
+        {},
+    ),
     ("POST", "/v1/tasks/export", {"format": "csv"}, {}),
     ("POST", "/v1/webhooks", {"url": "http://127.0.0.1:1/", "events": ["task.created"]}, {}),
     ("POST", "/v1/api-keys", {"name": "CI"}, {}),
