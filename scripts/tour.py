@@ -42,6 +42,7 @@ class Tour:
             webhook = self.webhook(receiver)
             task = self.records()
             self.delivered(receiver, webhook, task)
+        self.together()
         self.bulk()
         self.job()
         self.export()
@@ -126,6 +127,19 @@ class Tour:
         attempts = self.step("GET", path).data
         check([each["status"] for each in attempts] == ["succeeded"] * 2, "both attempts must be listed")
         self.step("DELETE", f"/v1/webhooks/{webhook['id']}")
+
+    def together(self) -> None:
+        heading("A project and its task in one transaction; both again by GraphQL")
+        requests = [
+            {"id": "p", "method": "POST", "path": "/projects", "body": {"name": "Garden"}, "atomicityGroup": "both"},
+            {"id": "t", "method": "POST", "path": "/tasks", "body": {"title": "Plan @{p.body.name}"}, "atomicityGroup": "both"},
+        ]
+        answer = self.step("POST", "/v1/batch", {"requests": requests})
+        made = {each["id"]: each["body"]["id"] for each in answer.json["responses"] if each["status"] == 201}
+        check(made.keys() == {"p", "t"}, "both must be created")
+        query = f'{{ task(id: "{made["t"]}") {{ title }} project(id: "{made["p"]}") {{ name }} }}'
+        told = self.step("POST", "/v1/graphql", {"query": query}).json["data"]
+        check(told == {"task": {"title": "Plan Garden"}, "project": {"name": "Garden"}}, "GraphQL must show the same rows")
 
     def bulk(self) -> None:
         heading("Import three at once, one of them wrong")
