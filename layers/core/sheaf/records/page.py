@@ -56,11 +56,12 @@ def page(caller: Caller, query: Query, also: tuple[Condition, ...] = (), *, stri
     return Page(found.rows, found.cursor(-1) if found.more else None, found.total)
 
 
-def window(caller: Caller, query: Query, also: tuple[Condition, ...] = (), *, strict: bool = False,
+def window(caller: Caller, query: Query, also: tuple[Condition, ...] = (), *, strict: bool | str = False,
            backwards: bool = False) -> Window:  # fmt: skip
     """The rows that `query` asks for: those behind its cursor or, `backwards`, those before it, always in the list's order.
 
-    Raises InvalidCursor, or IndexRequired where no index serves the query and it is over the scan budget (or `strict`).
+    Raises InvalidCursor, or IndexRequired where no index serves the query and it is over the scan budget, or `strict`, which may
+    say why.
     """
     scope = f"{caller.tenant}\0{query.entity.path}\0{query.identity}"
     after, at_ms = _opened(scope, query.cursor)
@@ -68,7 +69,7 @@ def window(caller: Caller, query: Query, also: tuple[Condition, ...] = (), *, st
     wanted = Wanted(Group("and", (*query.condition(at_ms).parts, *also)), sort, query.search, query.trash)
     chosen = plan(caller, query.entity, wanted)
     if strict and not chosen.served:
-        raise chosen.refusal("strict handling is asked for")
+        raise chosen.refusal(strict if isinstance(strict, str) else "strict handling is asked for")
     skip = (query.page - 1) * query.limit if query.page else 0
     total = None
     if chosen.in_order and (chosen.exact or not query.total):
@@ -82,9 +83,13 @@ def window(caller: Caller, query: Query, also: tuple[Condition, ...] = (), *, st
     return Window(kept[::-1] if backwards else kept, more, total if query.total else None, scope, at_ms)
 
 
-def count(caller: Caller, query: Query) -> int:
-    """How many rows a list has; raises IndexRequired where that takes too long to find out."""
-    return total(plan(caller, query.entity, Wanted(query.condition(now_ms()), query.sort, query.search, query.trash)))
+def count(caller: Caller, query: Query, *, strict: str = "") -> int:
+    """How many rows a list has; raises IndexRequired where that takes too long to find out, or no index tells and `strict` says
+    why it should."""
+    chosen = plan(caller, query.entity, Wanted(query.condition(now_ms()), query.sort, query.search, query.trash))
+    if strict and not chosen.exact:
+        raise chosen.refusal(strict)
+    return total(chosen)
 
 
 def candidates(caller: Caller, entity: EntityType, condition: Group, after: str, batch: int) -> Iterator[tuple[str, Row | None]]:

@@ -8,7 +8,9 @@ from functools import cache
 from typing import Any, TypeVar
 
 from sheaf.base import ids
+from sheaf.base.bounds import GRAPHQL_SCANS
 from sheaf.base.config import config
+from sheaf.base.errors import IndexRequired
 from sheaf.edge.api import permit
 from sheaf.edge.request import Request
 from sheaf.entity.registry import EntityType
@@ -21,6 +23,7 @@ Document = dict[str, Any]
 T = TypeVar("T")
 
 _THREADS = 10
+_ENOUGH = f"{GRAPHQL_SCANS} lists of this operation have done without one already"
 
 
 @dataclass(slots=True)
@@ -30,6 +33,7 @@ class Work:
     request: Request
     loop: asyncio.AbstractEventLoop
     read: int = 0
+    scans: int = GRAPHQL_SCANS  # that are left
     done: list[str] = field(default_factory=list)
     _permitted: set[str] = field(default_factory=set)
     _rows: dict[Key, "asyncio.Future[Document | None]"] = field(default_factory=dict)
@@ -59,6 +63,16 @@ class Work:
     def forget(self) -> None:
         """Read anew from here on: something has changed."""
         self._rows.clear()
+
+    async def served(self, work: Callable[..., T]) -> T:
+        """What `work` returns, called with `strict` first: only GRAPHQL_SCANS of one operation may do without an index."""
+        try:
+            return await self.aside(lambda: work(strict=_ENOUGH))
+        except IndexRequired:
+            if not self.scans:
+                raise
+            self.scans -= 1
+            return await self.aside(work)
 
     async def aside(self, work: Callable[[], T]) -> T:
         """What `work` returns, beside other work that waits for the tables."""

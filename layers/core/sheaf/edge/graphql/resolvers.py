@@ -80,8 +80,8 @@ class Running:
             work: Work = info.context
             work.demand(f"{entity.path}:read")
             asked, backwards = _query(entity, given, {pointer: row["id"]} if row and pointer else {})
-            found = await work.aside(partial(window, work.request.caller, asked, backwards=backwards))
-            work.read += 1 + len(found.found)
+            found = await work.served(partial(window, work.request.caller, asked, backwards=backwards))
+            work.read += 10 + len(found.found)
             return Connection(work, asked, found, backwards)
 
         return resolve
@@ -169,8 +169,8 @@ def _page_info(connection: Connection, _: GraphQLResolveInfo[Work]) -> dict[str,
 
 
 async def _total(connection: Connection, _: GraphQLResolveInfo[Work]) -> int:
-    connection.work.read += 1
-    return await connection.work.aside(partial(count, connection.work.request.caller, connection.asked))
+    connection.work.read += 10
+    return await connection.work.served(partial(count, connection.work.request.caller, connection.asked))
 
 
 _PARTS: Mapping[str, Resolver] = {

@@ -40,6 +40,7 @@ from sheaf.base.bounds import (
 )
 from sheaf.base.errors import InvalidQuery, QueryTooComplex
 
+_LIST = 10  # a query, and its count where that is asked for
 _MUTATION = 10
 _INTROSPECTION = 10
 _WINDOW = ("first", "last", "limit")
@@ -124,7 +125,7 @@ def _look_at(found: Form, node: FieldNode, depth: int, above: str, *, inside: bo
 
 
 def cost(found: Form, schema: GraphQLSchema, variables: Mapping[str, Any]) -> int:
-    """The rows and lists that a valid document reads at most, 10 for each mutation; at least 1."""
+    """The rows that a valid document reads at most, 10 for each list, each count of one and each mutation; at least 1."""
     given = {
         each.variable.name.value: each.default_value.value
         for each in found.operation.variable_definitions or ()
@@ -150,17 +151,23 @@ class _Pricing:
             return _INTROSPECTION if name != "__typename" else 0
         declared = parent.fields[name].type
         kind: GraphQLNamedType = get_named_type(declared)
+        mutation = _MUTATION * (parent is self.schema.mutation_type)
         if is_leaf_type(kind) or not isinstance(kind, GraphQLObjectType):
-            leaf = parent.extensions.get("sheaf") == "connection"  # totalCount
-            return int(leaf) + _MUTATION * (parent is self.schema.mutation_type)
+            return mutation
+        if kind.extensions.get("sheaf") == "connection":
+            return self._list(kind, node)
         inner = self.of(kind, node.selection_set)
         if parent.extensions.get("sheaf"):
             return inner  # edges, node, nodes, pageInfo: the rows are counted with their connection
-        if kind.extensions.get("sheaf"):
-            return 1 + self._window(node) * (1 + inner)
         if is_list_type(get_nullable_type(declared)):
             return FILES_PER_FIELD * (1 + inner)
-        return 1 + inner + _MUTATION * (parent is self.schema.mutation_type)
+        return 1 + inner + mutation
+
+    def _list(self, connection: GraphQLObjectType, node: FieldNode) -> int:
+        fields = list(self._fields(node.selection_set)) if node.selection_set else []
+        counts = sum(each.name.value == "totalCount" for each in fields)
+        row = 1 + sum(self._field(connection, each) for each in fields)
+        return _LIST * (1 + counts) + self._window(node) * row
 
     def _window(self, node: FieldNode) -> int:
         sizes = [self._number(each.value) for each in node.arguments or () if each.name.value in _WINDOW]
