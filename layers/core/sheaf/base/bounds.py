@@ -53,7 +53,6 @@ GRAPHQL_DEPTH = 10  # of fields within fields
 GRAPHQL_INTROSPECTION_DEPTH = 18  # of those that ask for the schema
 GRAPHQL_ALIASES = 30  # fields under another name
 GRAPHQL_COST = 1_000  # of a document: the rows that it may read, 10 for each list, each count and each mutation
-GRAPHQL_SCANS = 3  # lists and counts of a document that no index serves
 GRAPHQL_COST_PER_REQUEST = 100  # of that cost for one request of the caller's window
 GRAPHQL_ANSWER_BYTES = 5_500_000  # of an answer
 GRAPHQL_OPERATIONS = 500  # registered operations of a tenant

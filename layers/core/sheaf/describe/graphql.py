@@ -5,12 +5,14 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Protocol
 
 from graphql import (
     GraphQLArgument,
     GraphQLBoolean,
     GraphQLEnumType,
+    GraphQLError,
     GraphQLField,
     GraphQLFloat,
     GraphQLID,
@@ -28,6 +30,7 @@ from graphql import (
 )
 from pydantic_core import PydanticUndefined
 
+from sheaf.base.bounds import JSON_DEPTH, NUMBER_DIGITS, PAGE_LIMIT
 from sheaf.entity.kinds import SYSTEM, Kind, kind_of
 from sheaf.entity.names import GROUP_WORDS, SYSTEM_FIELDS, camel
 from sheaf.entity.registry import EntityType, Relation
@@ -35,12 +38,34 @@ from sheaf.entity.registry import EntityType, Relation
 Resolver = Callable[..., Any]
 Types = Mapping[str, Any]
 
-JSON = GraphQLScalarType("JSON", description="Any JSON value")
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """A value within the bounds that a request's body has; raises GraphQLError."""
+    if depth > JSON_DEPTH:
+        raise GraphQLError(f"A value is nested deeper than {JSON_DEPTH}")
+    if isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            _plain(each, depth + 1)
+    elif isinstance(value, float) and not isfinite(value):
+        raise GraphQLError("A number is out of range")
+    elif isinstance(value, int) and abs(value) >= 10**NUMBER_DIGITS:
+        raise GraphQLError(f"A number has more than {NUMBER_DIGITS} digits")
+    return value
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise GraphQLError("Long cannot represent what is no whole number")
+    return _plain(value)
+
+
+JSON = GraphQLScalarType("JSON", description="Any JSON value", parse_value=_plain)
 CONDITION = GraphQLScalarType(
     "Condition",
     description='A value that the field must equal, or operators as REST has them: {startswith: "A"}, {in: ["a", "b"]}',
+    parse_value=_plain,
 )
-LONG = GraphQLScalarType("Long", description="A whole number of up to 38 digits")
+LONG = GraphQLScalarType("Long", description="A whole number of up to 38 digits", parse_value=_whole)
 DIRECTION = GraphQLEnumType("OrderDirection", {"ASC": "", "DESC": "-"})
 PAGE_INFO = GraphQLObjectType("PageInfo", {
     "hasNextPage": GraphQLField(GraphQLNonNull(GraphQLBoolean)),
@@ -175,7 +200,9 @@ class _Builder:
                 continue
             target = self._objects[relation.path]
             fields[camel(name)] = GraphQLField(
-                _full_list(target) if relation.many else target, resolve=self._made("related", relation, name)
+                _full_list(target) if relation.many else target,
+                resolve=self._made("related", relation, name),
+                extensions={"sheaf": _most(info)},
             )
             pointer = f"{camel(name).removesuffix('s')}Ids" if relation.many else f"{camel(name)}Id"
             ids = GraphQLList(GraphQLNonNull(GraphQLID)) if relation.many else GraphQLID
@@ -241,6 +268,12 @@ class _Builder:
     def _output(self, kind: Kind) -> Any:
         made = GraphQLList(_bare(kind.item)) if kind.name == "list" and kind.item else _bare(kind)
         return made if kind.nullable else GraphQLNonNull(made)
+
+
+def _most(info: Any) -> int:
+    """How many values a list may have, as far as its field says."""
+    bounds = [each.max_length for each in info.metadata if getattr(each, "max_length", None)]
+    return int(min(bounds, default=PAGE_LIMIT))
 
 
 def kinds_of(entity: EntityType, name: str) -> Kind:

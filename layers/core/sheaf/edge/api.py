@@ -144,8 +144,7 @@ class Api:
                 raise request.broken
             parameters = rule.parameters(request.route_path)
             route.door(request, parameters)
-            if request.prefer.dry_run and request.method not in ("GET", "HEAD") and not route.writes:
-                raise BadRequest("Prefer: dry-run is not possible here", fields={"Prefer": "dry-run is not possible here"})
+            refuse_dry(request, route)
             reply = route.endpoint(request, **parameters)
             sent = {**shared, **request.left, **request.followed(), **reply.headers}
             return _response(reply.status, success(reply, request), request, sent)
@@ -165,6 +164,12 @@ class Api:
             return _response(reply.status, success(reply, request), request, {**left, **reply.headers})
         except SheafError as refusal:
             return _failed(refusal, request, left, None)
+
+
+def refuse_dry(request: Request, route: Route) -> None:
+    """Raise BadRequest where a write is to be tried that can only be done."""
+    if request.prefer.dry_run and request.method not in ("GET", "HEAD") and not route.writes:
+        raise BadRequest("Prefer: dry-run is not possible here", fields={"Prefer": "dry-run is not possible here"})
 
 
 def later(module: str, name: str) -> Endpoint:

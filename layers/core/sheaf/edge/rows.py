@@ -1,6 +1,6 @@
 """The endpoints that every entity has: rows in, rows out."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic_core import to_json
@@ -17,7 +17,7 @@ from sheaf.entity.registry import EntityType
 from sheaf.records import read, relations, versions, write
 from sheaf.records.aggregate import aggregate
 from sheaf.records.page import page
-from sheaf.records.relations import Expansion
+from sheaf.records.relations import Beside, Expansion
 from sheaf.records.rows import Row
 from sheaf.records.write import Planned
 
@@ -116,8 +116,8 @@ def revert(request: Request, entity: EntityType, row_id: str) -> Reply:
     return told(request, entity, "revert", row)
 
 
-def plan(request: Request, entity: EntityType, verb: Verb, row_id: str, beside: Container[str]) -> Planned:
-    """The write that a request asks for, to be done with others; `beside` are the ids of rows that those make."""
+def plan(request: Request, entity: EntityType, verb: Verb, row_id: str, beside: Beside) -> Planned:
+    """The write that a request asks for, to be done with others; `beside` is what those do."""
     caller, options = request.caller, request.options()
     match verb:
         case "create":

@@ -12,7 +12,7 @@ from sheaf.entity.filters import Condition, Group
 from sheaf.entity.pages import open_cursor, seal_cursor
 from sheaf.entity.query import NEWEST_FIRST, Query, position_of, sort_key
 from sheaf.entity.registry import EntityType
-from sheaf.records.plan import Plan, Wanted, plan
+from sheaf.records.plan import Budget, Plan, Wanted, plan
 from sheaf.records.rows import Row
 from sheaf.store.secrets import signing_secret
 
@@ -56,12 +56,12 @@ def page(caller: Caller, query: Query, also: tuple[Condition, ...] = (), *, stri
     return Page(found.rows, found.cursor(-1) if found.more else None, found.total)
 
 
-def window(caller: Caller, query: Query, also: tuple[Condition, ...] = (), *, strict: bool | str = False,
-           backwards: bool = False) -> Window:  # fmt: skip
+def window(caller: Caller, query: Query, also: tuple[Condition, ...] = (), *, strict: bool = False,
+           backwards: bool = False, budget: Budget | None = None) -> Window:  # fmt: skip
     """The rows that `query` asks for: those behind its cursor or, `backwards`, those before it, always in the list's order.
 
-    Raises InvalidCursor, or IndexRequired where no index serves the query and it is over the scan budget, or `strict`, which may
-    say why.
+    Raises InvalidCursor, or IndexRequired where no index serves the query and it is over the scan budget (or `strict`). Several
+    lists may share a `budget`.
     """
     scope = f"{caller.tenant}\0{query.entity.path}\0{query.identity}"
     after, at_ms = _opened(scope, query.cursor)
@@ -69,27 +69,24 @@ def window(caller: Caller, query: Query, also: tuple[Condition, ...] = (), *, st
     wanted = Wanted(Group("and", (*query.condition(at_ms).parts, *also)), sort, query.search, query.trash)
     chosen = plan(caller, query.entity, wanted)
     if strict and not chosen.served:
-        raise chosen.refusal(strict if isinstance(strict, str) else "strict handling is asked for")
+        raise chosen.refusal("strict handling is asked for")
     skip = (query.page - 1) * query.limit if query.page else 0
     total = None
     if chosen.in_order and (chosen.exact or not query.total):
         if query.total and (total := chosen.source.count()) is None:
             raise chosen.refusal("there are too many rows to count")
-        found = list(islice(_streamed(chosen, after, skip, query.limit), query.limit + 1))
+        found = list(islice(_streamed(chosen, after, skip, query.limit, budget), query.limit + 1))
     else:
-        found, total = _collected(chosen, after, skip, query.limit + 1)
+        found, total = _collected(chosen, after, skip, query.limit + 1, budget)
     more = len(found) > query.limit
     kept = found[: query.limit]
     return Window(kept[::-1] if backwards else kept, more, total if query.total else None, scope, at_ms)
 
 
-def count(caller: Caller, query: Query, *, strict: str = "") -> int:
-    """How many rows a list has; raises IndexRequired where that takes too long to find out, or no index tells and `strict` says
-    why it should."""
+def count(caller: Caller, query: Query, budget: Budget | None = None) -> int:
+    """How many rows a list has; raises IndexRequired where that takes too long to find out."""
     chosen = plan(caller, query.entity, Wanted(query.condition(now_ms()), query.sort, query.search, query.trash))
-    if strict and not chosen.exact:
-        raise chosen.refusal(strict)
-    return total(chosen)
+    return total(chosen, budget)
 
 
 def candidates(caller: Caller, entity: EntityType, condition: Group, after: str, batch: int) -> Iterator[tuple[str, Row | None]]:
@@ -121,9 +118,9 @@ def sorted_rows(caller: Caller, entity: EntityType, wanted: Wanted, most: int) -
     return sorted(found, key=lambda row: sort_key(entity, wanted.sort, position_of(wanted.sort, row.id, row.document)))
 
 
-def total(chosen: Plan) -> int:
+def total(chosen: Plan, budget: Budget | None = None) -> int:
     """How many rows match; raises IndexRequired where that takes too long to find out."""
-    found = chosen.source.count() if chosen.exact else sum(1 for _, row in chosen.rows("", _SCAN_BATCH) if row)
+    found = chosen.source.count() if chosen.exact else sum(1 for _, row in chosen.rows("", _SCAN_BATCH, budget=budget) if row)
     if found is None:
         raise chosen.refusal("there are too many rows to count")
     return found
@@ -136,20 +133,21 @@ def _opened(scope: str, cursor: str | None) -> tuple[Any, int]:
     return position, at_ms
 
 
-def _streamed(chosen: Plan, after: str, skip: int, limit: int) -> Iterator[Positioned]:
+def _streamed(chosen: Plan, after: str, skip: int, limit: int, budget: Budget | None) -> Iterator[Positioned]:
     if skip and chosen.exact:
         # Nothing but places is read on the way to a later page.
         after = next(islice(chosen.source.positions(), skip - 1, None), "")
         if not after:
             return
         skip = 0
-    matching = ((place, row) for place, row in chosen.rows(after, limit + 1 if chosen.exact else _SCAN_BATCH) if row)
+    batch = limit + 1 if chosen.exact else _SCAN_BATCH
+    matching = ((place, row) for place, row in chosen.rows(after, batch, budget=budget) if row)
     yield from islice(matching, skip, None)
 
 
-def _collected(chosen: Plan, after: Any, skip: int, count: int) -> tuple[list[Positioned], int]:
+def _collected(chosen: Plan, after: Any, skip: int, count: int, budget: Budget | None) -> tuple[list[Positioned], int]:
     """All matching rows are looked at: to sort them, or to count them."""
-    matching = ((place, row) for place, row in chosen.rows("", _SCAN_BATCH) if row)
+    matching = ((place, row) for place, row in chosen.rows("", _SCAN_BATCH, budget=budget) if row)
     if chosen.in_order:
         everything = list(matching)
         down = chosen.wanted.sort[0][1]

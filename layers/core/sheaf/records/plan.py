@@ -31,6 +31,14 @@ class Wanted:
     trash: bool = False
 
 
+@dataclass(slots=True)
+class Budget:
+    """What is left of the rows, and of their characters, that a request may read."""
+
+    rows: int = SCANNED_ROWS
+    size: int = SCANNED_BYTES
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A source, and what the caller of `rows` must do to what it yields."""
@@ -42,15 +50,17 @@ class Plan:
     exact: bool  # the source yields nothing that does not match
     served: bool  # by an index or a key, so that the cost follows the answer and not the table
 
-    def rows(self, after: str, batch: int, *, bounded: bool = True) -> Candidates:
+    def rows(self, after: str, batch: int, *, bounded: bool = True, budget: Budget | None = None) -> Candidates:
         """Every candidate's position with its row, None where it does not match.
 
-        Raises IndexRequired over the scan budget; a job, which reads step by step, goes without one (`bounded=False`).
+        Raises IndexRequired over the scan budget, one of its own or what others have left of theirs; a job, which reads step by
+        step, goes without one (`bounded=False`).
         """
-        read = size = 0
+        left = budget or Budget()
         for position, row in self.source.rows(after, batch):
-            read, size = read + 1, size + (len(row.text) if row else 0)
-            if bounded and (read > SCANNED_ROWS or size > SCANNED_BYTES):
+            left.rows -= 1
+            left.size -= len(row.text) if row else 0
+            if bounded and (left.rows < 0 or left.size < 0):
                 raise self.refusal(f"it reads more than {SCANNED_ROWS:,} rows or {SCANNED_BYTES >> 20} MiB")
             yield position, row if row is not None and self._matches(row) else None
 

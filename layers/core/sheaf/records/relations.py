@@ -1,6 +1,6 @@
 """Relations between rows: checked when they are written, followed when they are expanded."""
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -23,12 +23,21 @@ Document = dict[str, Any]
 VIA = "_via_"  # comments_via_post: the rows of `comments` whose field `post` points here
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The ids of rows that a transaction makes, and of those that it deletes."""
+
+    made: set[str] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
+
+
 def check(caller: Caller, entity: EntityType, fields: Mapping[str, Any], before: Mapping[str, Any] | None = None, *,
-          beside: Container[str] = ()) -> None:  # fmt: skip
+          beside: Beside | None = None) -> None:  # fmt: skip
     """Raise ValidationFailed for a field that points to a row that does not exist.
 
-    What did not change, or the server itself has set, is not looked at; `beside` are rows that come in the same transaction.
+    What did not change, or the server itself has set, is not looked at; `beside` is what the same transaction does to other rows.
     """
+    made, gone = (beside.made, beside.gone) if beside else (frozenset[str](), frozenset[str]())
     wrong: dict[str, str] = {}
     for name, relation in entity.relations.items():
         if name in entity.given or (before is not None and before.get(name) == fields.get(name)):
@@ -39,7 +48,8 @@ def check(caller: Caller, entity: EntityType, fields: Mapping[str, Any], before:
             continue
         good = [each for each in wanted if ids.is_id(each, target.prefix)]
         there = by_id(caller, target, good) if good else {}
-        if missing := [each for each in wanted if each not in there and each not in beside]:
+        here = {each for each in good if each in there or each in made} - gone
+        if missing := [each for each in wanted if each not in here]:
             wrong[name] = f"there is no {target.word} {missing[0][:80]!r}"
         elif name in entity.attached and (
             unready := [(each, state) for each in wanted if each in there and (state := _state(there[each])) != "ready"]

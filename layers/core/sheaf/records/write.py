@@ -1,6 +1,6 @@
 """The only writer of entity rows. Each function is one atomic write; the stream tells everybody else."""
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from sheaf.entity.registry import EntityType
 from sheaf.records import events, read, relations, versions
 from sheaf.records.commit import TRIES, AlongFailed, KeyTaken, Mark, RowMoved, commit, marks
 from sheaf.records.options import PLAIN, Options
+from sheaf.records.relations import Beside
 from sheaf.records.rows import Row, Stamp, fields_of, from_item, in_trash, is_stamped, to_item
 from sheaf.store import keys, table
 from sheaf.store.table import Item, Write
@@ -75,17 +76,17 @@ def create_checked(caller: Caller, entity: EntityType, fields: Fields, options: 
     try:
         commit(planned.writes, planned.marks, options, planned.pointer)
     except RowMoved as moved:
-        if moved.old is None or not (_is_ours(moved.old, planned.item) or (stamp and is_stamped(moved.old, stamp))):
+        if moved.old is None or not (is_ours(moved.old, planned.item) or (stamp and is_stamped(moved.old, stamp))):
             raise Unavailable("The row could not be written; try again") from None
         return from_item(moved.old)
     return planned.row
 
 
 def plan_create(caller: Caller, entity: EntityType, fields: Fields, *, row_id: str | None = None,
-                stamp: Stamp | None = None, beside: Container[str] = ()) -> Planned:  # fmt: skip
+                stamp: Stamp | None = None, beside: Beside | None = None) -> Planned:  # fmt: skip
     """The writes of a new row with fields that `checked` has returned; raises ValidationFailed, TooLarge.
 
-    `beside`: the ids of rows that the same transaction makes, to which this one may point.
+    `beside`: what the same transaction does to the rows that this one points to.
     """
     relations.check(caller, entity, fields, beside=beside)
     at_ms = now_ms()
@@ -101,7 +102,7 @@ def replace(caller: Caller, entity: EntityType, row_id: str, body: object, optio
 
 
 def plan_replace(caller: Caller, entity: EntityType, row_id: str, body: object, options: Options = PLAIN, *,
-                 beside: Container[str] = ()) -> Planned:  # fmt: skip
+                 beside: Beside | None = None) -> Planned:  # fmt: skip
     """The writes of `replace` for the row as it stands; `beside` as in `plan_create`."""
     edit: Edit = lambda old, change: entity.replaced(old, body, change)  # noqa: E731  # as in its siblings
     return _plan_edit(caller, entity, row_id, options, edit, stamp=None, beside=beside)
@@ -114,7 +115,7 @@ def patch(caller: Caller, entity: EntityType, row_id: str, body: object, options
 
 
 def plan_patch(caller: Caller, entity: EntityType, row_id: str, body: object, options: Options = PLAIN, *,
-               stamp: Stamp | None = None, beside: Container[str] = ()) -> Planned:  # fmt: skip
+               stamp: Stamp | None = None, beside: Beside | None = None) -> Planned:  # fmt: skip
     """The writes of `patch` for the row as it stands; `beside` as in `plan_create`."""
     edit: Edit = lambda old, change: entity.patched(old, body, change)  # noqa: E731  # as in its siblings
     return _plan_edit(caller, entity, row_id, options, edit, stamp=stamp, beside=beside)
@@ -127,7 +128,7 @@ def revert(caller: Caller, entity: EntityType, row_id: str, version: int, option
 
 
 def plan_revert(caller: Caller, entity: EntityType, row_id: str, version: int, options: Options = PLAIN, *,
-                beside: Container[str] = ()) -> Planned:  # fmt: skip
+                beside: Beside | None = None) -> Planned:  # fmt: skip
     """The writes of `revert` for the row as it stands; `beside` as in `plan_create`."""
     return _plan_edit(caller, entity, row_id, options, _earlier(caller, entity, row_id, version), stamp=None, beside=beside)
 
@@ -237,14 +238,14 @@ def _edit_row(caller: Caller, entity: EntityType, row_id: str, options: Options,
         try:
             commit(planned.writes, planned.marks, options, planned.pointer)
         except RowMoved as moved:
-            if not (moved.old and _is_ours(moved.old, planned.item)):
+            if not (moved.old and is_ours(moved.old, planned.item)):
                 continue  # without If-Match the change applies to whatever is there now
         return planned.row
     raise Unavailable("Other writers keep changing this row; try again")
 
 
 def _plan_edit(caller: Caller, entity: EntityType, row_id: str, options: Options, edit: Edit, *,
-               stamp: Stamp | None, beside: Container[str] = ()) -> Planned:  # fmt: skip
+               stamp: Stamp | None, beside: Beside | None = None) -> Planned:  # fmt: skip
     old, before = _current(caller, entity, row_id, options)
     at_ms = now_ms()
     fields = _edited(caller, entity, old, options, partial(_applied, caller, edit, at_ms), current=before)
@@ -332,6 +333,6 @@ def _once(caller: Caller, entity: EntityType, options: Options, work: Callable[[
         raise
 
 
-def _is_ours(old: Item, item: Item) -> bool:
+def is_ours(old: Item, item: Item) -> bool:
     """Whether a write that was refused had in fact come through: its answer was lost and the client library sent it again."""
     return (old["d"], old["a"], old["q"], old["u"]) == (item["d"], item["a"], item["q"], item["u"])

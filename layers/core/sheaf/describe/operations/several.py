@@ -49,6 +49,7 @@ def _told(name: str, schema: Schema) -> list[Schema]:
 
 QUERY: Schema = {"type": "string", "minLength": 1, "description": "One operation with its fragments"}
 STORED = record({"id": DIGEST, "name": {"type": "string"}, "query": QUERY, "createdAt": MOMENT, "createdBy": {"type": "string"}})
+LISTED = record({name: schema for name, schema in STORED["properties"].items() if name != "query"})
 EXAMPLE = {"query": "{ tasks(first: 1) { nodes { id title } } }"}
 
 ROUTES: Operations = {
@@ -79,7 +80,7 @@ ROUTES: Operations = {
     ("GET", "/v1/graphql/explorer"): Operation(
         "A page to write and run operations", "graphql", {200: {"type": "string", "contentMediaType": "text/html"}}
     ),
-    ("GET", "/v1/graphql/operations"): Operation("List the registered operations", "graphql", {200: envelope(array(STORED))}),
+    ("GET", "/v1/graphql/operations"): Operation("List the registered operations", "graphql", {200: envelope(array(LISTED))}),
     ("POST", "/v1/graphql/operations"): Operation(
         "Register an operation, to be run by its SHA-256",
         "graphql",
@@ -87,6 +88,9 @@ ROUTES: Operations = {
         body=record({"query": QUERY}),
         example=EXAMPLE,
         errors=(409,),
+    ),
+    ("GET", "/v1/graphql/operations/<digest>"): Operation(
+        "One registered operation with its text", "graphql", {200: envelope(STORED)}, errors=(404,)
     ),
     ("DELETE", "/v1/graphql/operations/<digest>"): Operation(
         "Forget a registered operation", "graphql", {204: None}, errors=(404,)

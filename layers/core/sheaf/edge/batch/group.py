@@ -16,6 +16,7 @@ from sheaf.records import write
 from sheaf.records.commit import TRIES, KeyTaken, RowMoved
 from sheaf.records.once import Once
 from sheaf.records.options import Options
+from sheaf.records.relations import Beside
 from sheaf.records.together import Blamed, commit_all
 from sheaf.records.write import Planned
 
@@ -37,22 +38,14 @@ def run(calls: Sequence[Call], enter: Enter, tell: Tell, key: Once | None) -> No
 
     `tell` is called while the transaction is made up, so that one request can refer to another; only the end makes it true.
     """
-    try:
-        if not (key and _replayed(calls, enter, tell, key)):
-            _written(calls, enter, tell, key)
-    except GroupRefused:
-        # A twin that was faster has changed what our own requests looked for, too.
-        if not (key and _replayed(calls, enter, tell, key)):
-            raise
-
-
-def _written(calls: Sequence[Call], enter: Enter, tell: Tell, key: Once | None) -> None:
     for attempt in range(TRIES):
         plans = _plans(calls, enter, tell)
         pointer = " ".join(f"{plan.row.id}:{plan.row.version}" for plan in plans)
         try:
             commit_all(plans, Options(once=key), {"rows": pointer})
-        except RowMoved:
+        except RowMoved as moved:
+            if len(plans) == 1 and moved.old and write.is_ours(moved.old, plans[0].item):
+                return  # a single write has no token of a transaction: it came through, and its answer was lost
             time.sleep(random.uniform(0.01, 0.04) * (attempt + 1))  # noqa: S311  # spreads writers, keeps no secret
             continue  # another writer came between our look and the transaction: look again
         except KeyTaken:
@@ -65,9 +58,30 @@ def _written(calls: Sequence[Call], enter: Enter, tell: Tell, key: Once | None) 
     raise GroupRefused(None, Unavailable("Other writers keep changing these rows; try again"))
 
 
+def replayed(calls: Sequence[Call], again: Enter, tell: Tell, key: Once) -> bool:
+    """Tell what an earlier request under the key has made of the group; False where there was none. Raises GroupRefused.
+
+    Nothing of it is looked up anew: what the requests refer to may have moved on.
+    """
+    try:
+        first = key.found()
+        if first is None:
+            return False
+        for call, made in zip(calls, first["rows"].split(" "), strict=True):
+            place, request = again(call)
+            place.admit(request)
+            entity = registry.find(place.segments[0])
+            row_id, _, version = made.partition(":")
+            row = write.replayed(request.caller, entity, {"row": row_id, "v": int(version)})
+            tell(call, request, rows.told(request, entity, _verb(place, request), row))
+    except SheafError as error:
+        raise GroupRefused(None, error) from None
+    return True
+
+
 def _plans(calls: Sequence[Call], enter: Enter, tell: Tell) -> list[Planned]:
     plans: list[Planned] = []
-    beside: set[str] = set()  # the rows that this group makes, to which its others may point
+    beside = Beside()
     for call in calls:
         try:
             place, request = enter(call)
@@ -78,25 +92,11 @@ def _plans(calls: Sequence[Call], enter: Enter, tell: Tell) -> list[Planned]:
         except SheafError as error:
             raise GroupRefused(call, error) from None
         plans.append(planned)
-        beside |= {planned.row.id} if verb == "create" else set()
+        if verb in ("create", "restore"):
+            beside.made.add(planned.row.id)
+        elif verb == "delete":
+            beside.gone.add(planned.row.id)
     return plans
-
-
-def _replayed(calls: Sequence[Call], enter: Enter, tell: Tell, key: Once) -> bool:
-    """Tell what an earlier request under the key has made of the group; False where there was none."""
-    try:
-        first = key.found()
-        if first is None:
-            return False
-        for call, made in zip(calls, first["rows"].split(" "), strict=True):
-            place, request = enter(call)
-            entity = registry.find(place.segments[0])
-            row_id, _, version = made.partition(":")
-            row = write.replayed(request.caller, entity, {"row": row_id, "v": int(version)})
-            tell(call, request, rows.told(request, entity, _verb(place, request), row))
-    except SheafError as error:
-        raise GroupRefused(None, error) from None
-    return True
 
 
 def _verb(place: Place, request: Request) -> Verb:

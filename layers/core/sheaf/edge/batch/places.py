@@ -8,18 +8,22 @@ from urllib.parse import quote
 from pydantic_core import to_json
 
 from sheaf.access.roles import ENTITY
+from sheaf.base.bounds import BODY_BYTES
 from sheaf.base.errors import NotFound, SheafError, TenantMismatch, ValidationFailed
+from sheaf.edge.api import refuse_dry
 from sheaf.edge.request import Request, located
 from sheaf.edge.router import Route, Router, Rule, Verb
 from sheaf.edge.shapes import plain
 from sheaf.entity import registry
+from sheaf.entity.names import camel
 from sheaf.features.batch import references
 from sheaf.features.batch.order import Touch, touch_of
-from sheaf.features.batch.references import Answers
+from sheaf.features.batch.references import Answers, Resolver
 from sheaf.features.batch.request import Call
 from sheaf.records.once import Once
 
 _BEGIN = "/v1/"
+_BESIDE_BYTES = 16_000  # that references may stand for in the path, the parameters and the headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +49,20 @@ class Place:
     def request(self, outer: Request, known: Answers, key: Once | None) -> Request:
         """The request as its route sees it, with what its references stand for; raises ValidationFailed."""
         call = self.call
-        segments = [references.text_of(each, known) for each in self.segments]
+        beside, inside = Resolver(known, _BESIDE_BYTES), Resolver(known, BODY_BYTES)
+        segments = [beside.text(each) for each in self.segments]
         if any("/" in each or not each for each in segments):
             raise ValidationFailed("A reference in the path stands for nothing, or for a text with a slash in it")
-        headers = {name: references.text_of(text, known) for name, text in call.headers.items()}
-        query = {name: references.text_of(text, known) for name, text in call.query}
-        body = to_json(references.resolved(call.body, known)) if call.has_body else b""
+        headers = {name: beside.text(text) for name, text in call.headers.items()}
+        query = {name: beside.text(text) for name, text in call.query}
+        body = to_json(inside.value(call.body)) if call.has_body else b""
         return self._made(outer, _BEGIN + "/".join(segments), {"headers": headers, "query": query, "body": body, "key": key})
 
     def admit(self, request: Request) -> dict[str, str]:
-        """The parameters of the path; raises for a caller who may not."""
+        """The parameters of the path; raises for a caller who may not, and for what cannot be tried dry."""
         parameters = self.rule.parameters(request.route_path)
         self.route.inner(request, parameters)
+        refuse_dry(request, self.route)
         return parameters
 
     def refusal(self, outer: Request) -> SheafError | None:
@@ -76,10 +82,26 @@ class Place:
         """What it does to one row, where it does just that."""
         return self.route.verb if self.route.profile is None or plain(request) else ""
 
-    def touch(self) -> Touch:
-        """What the request reads or writes."""
+    def again(self, outer: Request, key: Once) -> Request:
+        """The request as far as it is known without its references, to tell once more what it has done."""
+        return self._made(outer, self.path, {"headers": self.call.headers, "key": key})
+
+    def touches(self) -> list[Touch]:
+        """What the request reads or writes; a write that points to other rows looks at them."""
         entity = registry.known(self.segments[0])
-        return touch_of(self.call, self.segments, unique=bool(entity and entity.uniques))
+        mine = touch_of(self.call, self.segments, unique=bool(entity and entity.uniques))
+        if entity is None or not mine.writes:
+            return [mine]
+        body = self.call.body if isinstance(self.call.body, dict) else {}
+        found = [mine]
+        for name, relation in entity.relations.items():
+            if self.route.verb in ("revert", "restore"):
+                found.append(Touch(relation.path, None, False))
+            pointed = body.get(name, body.get(camel(name)))
+            for each in pointed if isinstance(pointed, list) else [pointed]:
+                if isinstance(each, str):
+                    found.append(Touch(relation.path, each if references.is_free(each) else None, False))
+        return found
 
     def _made(self, outer: Request, path: str, said: Mapping[str, Any]) -> Request:
         sent = quote(path.replace(_BEGIN, f"/v{self.version}/", 1), safe="/~:@!$&'()*+,;=")

@@ -6,6 +6,7 @@ same time are read together.
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from threading import Lock
 from typing import Any
 
 from sheaf.access import guard
@@ -27,6 +28,7 @@ from sheaf.entity import registry
 from sheaf.features.batch import references
 from sheaf.features.batch.order import Step, Touch, levels, steps_of
 from sheaf.features.batch.request import Call, parse
+from sheaf.records import write
 from sheaf.records.once import Once, once
 from sheaf.records.rows import Row, escaped_size, from_item
 from sheaf.records.sources import by_id
@@ -72,7 +74,8 @@ class _Run:
         self._calls = calls
         find = placed(request, router)
         self._places = {call.id: find(call) for call in calls}
-        self._steps = steps_of(calls, self._touch)
+        self._steps = steps_of(calls, self._touches)
+        self._room, self._lock = BATCH_READ_BYTES, Lock()
         self._done: dict[str, Done] = {}
         self._known: dict[str, Mapping[str, Any]] = {}  # the answers as references see them
         self._read: dict[str, Row] = {}  # rows that were read together, by the request that wants them
@@ -97,18 +100,7 @@ class _Run:
 
     def shown(self) -> list[str]:
         """Each answer as JSON, in the order of the requests."""
-        room, found = BATCH_READ_BYTES, []
-        for call in self._calls:
-            done = self._done[call.id]
-            if done.reads or not done.is_good:
-                size = escaped_size(done.text)
-                if size > room:
-                    reason = f"The reads of one batch may answer {BATCH_READ_BYTES:,} bytes; ask for this one by itself"
-                    done = failed(TooLarge(reason)) if done.is_good else Done(done.status, done.headers)
-                else:
-                    room -= size
-            found.append(done.shown(call.id))
-        return found
+        return [self._done[call.id].shown(call.id) for call in self._calls]
 
     def _planned(self, call: Call) -> dict[str, Any]:
         place = self._places[call.id]
@@ -123,9 +115,9 @@ class _Run:
             shown |= {"status": refusal.status, "error": refusal.message}
         return shown
 
-    def _touch(self, call: Call) -> Touch:
+    def _touches(self, call: Call) -> list[Touch]:
         place = self._places[call.id]
-        return place.touch() if isinstance(place, Place) else Touch("", call.id, False)
+        return place.touches() if isinstance(place, Place) else []
 
     # ---- steps ----
 
@@ -137,7 +129,8 @@ class _Run:
                 self._put_off(step, f"It was not run: {culprit!r} has failed, and continue-on-error=false stops there")
                 continue
             self._take(step)
-            culprit = next((call.id for call in step.calls if not self._done[call.id].is_good), "")
+            bad = [call.id for call in step.calls if not self._done[call.id].is_good]
+            culprit = next((each for each in bad if self._done[each].status != FailedDependency.status), next(iter(bad), ""))
 
     def _side_by_side(self) -> None:
         waiting = dict(enumerate(self._steps))
@@ -156,6 +149,8 @@ class _Run:
 
     def _take(self, step: Step) -> None:
         needed = [need for call in step.calls for need in call.needs if need in self._done]
+        if self._is_told_again(step):
+            return
         if culprit := next((need for need in needed if not self._done[need].is_good), ""):
             self._put_off(step, f"It depends on {culprit!r}, which has failed")
         elif step.calls[0].group:
@@ -164,32 +159,80 @@ class _Run:
             self._finish(step.calls[0], self._answered(step.calls[0]))
 
     def _take_group(self, step: Step) -> None:
-        name = step.calls[0].group
-        key = self._part_of_key(f"group {name}")
+        key = self._part_of_key(f"group {step.calls[0].group}")
 
         def enter(call: Call) -> tuple[Place, Request]:
             place = self._place(call)
             return place, place.request(self._request, self._known, key)
 
-        def tell(call: Call, request: Request, reply: Reply) -> None:
-            self._finish(call, told(request, reply, reads=False))
-
         try:
-            group.run(step.calls, enter, tell, key)
+            group.run(step.calls, enter, self._tell, key)
         except GroupRefused as refused:
-            others = FailedDependency(f"Nothing of the group {name!r} was written, since {refused.call.id!r} has failed"
-                                      if refused.call else "")  # fmt: skip
-            for call in step.calls:
-                self._finish(call, failed(refused.error if refused.call in (call, None) else others))
+            # A twin that was faster has changed what our own requests looked for, too.
+            if not (key and self._is_group_told(step, key)):
+                self._refuse(step, refused)
         except Exception:
             for call in step.calls:
                 self._finish(call, self._unforeseen())
+
+    def _refuse(self, step: Step, refused: GroupRefused) -> None:
+        name, culprit = step.calls[0].group, refused.call.id if refused.call else ""
+        others = FailedDependency(f"Nothing of the group {name!r} was written, since {culprit!r} has failed")
+        for call in step.calls:
+            self._finish(call, failed(refused.error if refused.call in (call, None) else others))
+
+    def _is_told_again(self, step: Step) -> bool:
+        """Whether the batch came before and this step was done then: it answers as it did, whatever it depends on now."""
+        first = step.calls[0]
+        if self._request.key is None or not self._request.key.replayed:
+            return False
+        if first.group:
+            key = self._part_of_key(f"group {first.group}")
+            return key is not None and self._is_group_told(step, key)
+        place, key = self._places[first.id], self._key_of(first)
+        if key is None or not first.writes or not isinstance(place, Place):
+            return False
+        try:
+            request = place.again(self._request, key)
+            verb = place.verb(request)
+            if verb in ("", "show") or (made := key.found()) is None:
+                return False  # an endpoint that does more finds out by itself
+            place.admit(request)
+            entity = registry.find(place.segments[0])
+            row = write.replayed(request.caller, entity, made)
+            self._finish(first, told(request, rows.told(request, entity, verb, row), reads=False))
+        except SheafError as error:
+            self._finish(first, failed(error))
+        return True
+
+    def _is_group_told(self, step: Step, key: Once) -> bool:
+        def again(call: Call) -> tuple[Place, Request]:
+            place = self._place(call)
+            return place, place.again(self._request, key)
+
+        try:
+            return group.replayed(step.calls, again, self._tell, key)
+        except GroupRefused as refused:
+            self._refuse(step, refused)
+            return True
+
+    def _tell(self, call: Call, request: Request, reply: Reply) -> None:
+        self._finish(call, told(request, reply, reads=False))
 
     def _put_off(self, step: Step, why: str) -> None:
         for call in step.calls:
             self._finish(call, failed(FailedDependency(why)))
 
     def _finish(self, call: Call, done: Done) -> None:
+        if done.reads or not done.is_good:
+            # At once, and not when all is there: fifty lists would not fit into the process.
+            size = escaped_size(done.text)
+            with self._lock:
+                fits = size <= self._room
+                self._room -= size if fits else 0
+            if not fits:
+                reason = f"The reads of one batch may answer {BATCH_READ_BYTES:,} bytes; ask for this one by itself"
+                done = failed(TooLarge(reason)) if done.is_good else Done(done.status, done.headers)
         if any(call.id in each.needs for each in self._calls):
             self._known[call.id] = done.known()
         self._done[call.id] = done
@@ -243,5 +286,8 @@ class _Run:
             entity = registry.find(path)
             good = [row_id for row_id in asked.values() if ids.is_id(row_id, entity.prefix)]
             if len(good) > 1:
-                found = by_id(self._request.caller, entity, good)
+                try:
+                    found = by_id(self._request.caller, entity, good)
+                except SheafError:
+                    continue  # each reads by itself, and has its own answer
                 self._read |= {call_id: from_item(found[row_id]) for call_id, row_id in asked.items() if row_id in found}

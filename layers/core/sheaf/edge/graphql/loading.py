@@ -1,20 +1,22 @@
-"""One operation at work: who asks, what was read, and rows by id read together."""
+"""One operation at work: who asks, what was read, how much is answered, and rows by id read together."""
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeVar
 
+from pydantic_core import to_json
+
 from sheaf.base import ids
-from sheaf.base.bounds import GRAPHQL_SCANS
+from sheaf.base.bounds import GRAPHQL_ANSWER_BYTES
 from sheaf.base.config import config
-from sheaf.base.errors import IndexRequired
 from sheaf.edge.api import permit
 from sheaf.edge.request import Request
 from sheaf.entity.registry import EntityType
 from sheaf.records.once import Once, once
+from sheaf.records.plan import Budget
 from sheaf.records.rows import from_item
 from sheaf.store import keys, table
 from sheaf.store.keys import Key
@@ -23,21 +25,29 @@ Document = dict[str, Any]
 T = TypeVar("T")
 
 _THREADS = 10
-_ENOUGH = f"{GRAPHQL_SCANS} lists of this operation have done without one already"
+
+
+class Overfull(BaseException):
+    """The answer is over its bound. No error of a field: it ends the operation, before more of it is built."""
 
 
 @dataclass(slots=True)
 class Work:
-    """What the resolvers of one operation share. `read` counts rows and lists, `done` names the mutations that are through."""
+    """What the resolvers of one operation share.
+
+    `read` counts rows, lists and mutations, `room` the bytes that may still be answered, `budget` the rows that may still be
+    looked at; `done` names the mutations that are through.
+    """
 
     request: Request
-    loop: asyncio.AbstractEventLoop
     read: int = 0
-    scans: int = GRAPHQL_SCANS  # that are left
+    room: int = GRAPHQL_ANSWER_BYTES
+    budget: Budget = field(default_factory=Budget)
     done: list[str] = field(default_factory=list)
     _permitted: set[str] = field(default_factory=set)
     _rows: dict[Key, "asyncio.Future[Document | None]"] = field(default_factory=dict)
     _asked: list[Key] = field(default_factory=list)
+    _aside: list["Future[Any]"] = field(default_factory=list)
 
     def demand(self, permission: str) -> None:
         """Raise PermissionDenied for a caller without it."""
@@ -45,38 +55,41 @@ class Work:
             permit(self.request, permission, {})
             self._permitted.add(permission)
 
-    def row(self, entity: EntityType, row_id: str) -> "asyncio.Future[Document | None]":
+    def told(self, value: Any) -> Any:
+        """The value, which goes into the answer; raises Overfull."""
+        self.room -= len(value) if isinstance(value, str) else len(to_json(value)) if isinstance(value, dict | list) else 8
+        if self.room < 0:
+            raise Overfull
+        return value
+
+    async def row(self, entity: EntityType, row_id: str) -> Document | None:
         """The document of a row, None where there is none; all that are asked for in a turn are read with one call."""
-        key = keys.record(self.request.caller, entity.path, row_id)
-        if (found := self._rows.get(key)) is not None:
-            return found
-        future: asyncio.Future[Document | None] = self.loop.create_future()
-        self._rows[key] = future
         if not ids.is_id(row_id, entity.prefix):
-            future.set_result(None)
-            return future
-        if not self._asked:
-            self.loop.call_soon(self._load)
-        self._asked.append(key)
-        return future
+            return None
+        key = keys.record(self.request.caller, entity.path, row_id)
+        if (found := self._rows.get(key)) is None:
+            loop = asyncio.get_running_loop()
+            found = self._rows[key] = loop.create_future()
+            if not self._asked:
+                loop.call_soon(self._load)
+            self._asked.append(key)
+        return await asyncio.shield(found)  # who is given up must not take the row from the others
 
     def forget(self) -> None:
         """Read anew from here on: something has changed."""
-        self._rows.clear()
-
-    async def served(self, work: Callable[..., T]) -> T:
-        """What `work` returns, called with `strict` first: only GRAPHQL_SCANS of one operation may do without an index."""
-        try:
-            return await self.aside(lambda: work(strict=_ENOUGH))
-        except IndexRequired:
-            if not self.scans:
-                raise
-            self.scans -= 1
-            return await self.aside(work)
+        self._rows = {key: self._rows[key] for key in self._asked}
 
     async def aside(self, work: Callable[[], T]) -> T:
         """What `work` returns, beside other work that waits for the tables."""
-        return await self.loop.run_in_executor(_threads(), work)
+        future = _threads().submit(work)
+        self._aside.append(future)
+        return await asyncio.wrap_future(future)
+
+    def end(self) -> None:
+        """Nothing of this operation goes on behind its answer."""
+        for future in self._aside:
+            future.cancel()
+        wait(self._aside)
 
     def key_of(self, path: str) -> Once | None:
         """The key of one mutation of the operation, where the request has an Idempotency-Key."""
@@ -95,12 +108,6 @@ class Work:
         self.read += len(wanted)
         for key, future in zip(wanted, futures, strict=True):
             future.set_result(from_item(found[key]).document if key in found else None)
-
-
-@cache
-def loop() -> asyncio.AbstractEventLoop:
-    """The loop of this process: a function works on one request at a time."""
-    return asyncio.new_event_loop()
 
 
 @cache

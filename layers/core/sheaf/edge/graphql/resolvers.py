@@ -1,5 +1,6 @@
 """What stands behind the fields of the schema: the reads and writes that REST uses, with their permissions."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -48,7 +49,7 @@ class Running:
 
     def value(self, name: str, missing: Any) -> Resolver:
         """As Resolvers."""
-        return lambda row, _: row.get(name, missing)
+        return lambda row, info: info.context.told(row.get(name, missing))
 
     def related(self, relation: Relation, name: str) -> Resolver:
         """As Resolvers."""
@@ -80,7 +81,7 @@ class Running:
             work: Work = info.context
             work.demand(f"{entity.path}:read")
             asked, backwards = _query(entity, given, {pointer: row["id"]} if row and pointer else {})
-            found = await work.served(partial(window, work.request.caller, asked, backwards=backwards))
+            found = await work.aside(partial(window, work.request.caller, asked, backwards=backwards, budget=work.budget))
             work.read += 10 + len(found.found)
             return Connection(work, asked, found, backwards)
 
@@ -126,8 +127,8 @@ def _written(work: Work, entity: EntityType, verb: str, given: Mapping[str, Any]
 
 async def _rows(work: Work, target: EntityType, wanted: list[str]) -> list[Document]:
     """Those of the rows that exist."""
-    futures = [work.row(target, str(row_id)) for row_id in wanted]
-    return [found for future in futures if (found := await future) is not None]
+    found = await asyncio.gather(*(work.row(target, str(row_id)) for row_id in wanted))
+    return [row for row in found if row is not None]
 
 
 def _query(entity: EntityType, given: Mapping[str, Any], fixed: Mapping[str, str]) -> tuple[Query, bool]:
@@ -144,7 +145,7 @@ def _query(entity: EntityType, given: Mapping[str, Any], fixed: Mapping[str, str
     if given.get("filter") is not None:
         asked["filter"] = to_json(given["filter"]).decode()
     if orders := given.get("orderBy"):
-        asked["sort"] = ",".join(f"{each['direction']}{each['field']}" for each in orders)
+        asked["sort"] = ",".join(f"{each['direction'] or ''}{each['field']}" for each in orders)
     if given.get("search") is not None:
         asked["search"] = given["search"]
     try:
@@ -170,7 +171,8 @@ def _page_info(connection: Connection, _: GraphQLResolveInfo[Work]) -> dict[str,
 
 async def _total(connection: Connection, _: GraphQLResolveInfo[Work]) -> int:
     connection.work.read += 10
-    return await connection.work.served(partial(count, connection.work.request.caller, connection.asked))
+    work = connection.work
+    return await work.aside(partial(count, work.request.caller, connection.asked, work.budget))
 
 
 _PARTS: Mapping[str, Resolver] = {

@@ -1,5 +1,6 @@
 """From a request to its answer: which document, whether it may run, what it costs, and every error with a code."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -28,7 +29,7 @@ from sheaf.base.errors import (
 from sheaf.base.log import log
 from sheaf.describe import graphql as describe
 from sheaf.edge.envelope import Raw, Reply, bare_failure, json_text
-from sheaf.edge.graphql.loading import Work, loop
+from sheaf.edge.graphql.loading import Overfull, Work
 from sheaf.edge.graphql.resolvers import Running
 from sheaf.edge.request import Request
 from sheaf.entity import registry
@@ -71,7 +72,7 @@ def answer(request: Request) -> Reply:
     key = request.once() if prepared.form.is_mutation else None
     if key:
         key.claim("")
-    work = Work(request, loop())
+    work = Work(request)
     result = _executed(prepared, variables, work)
     if key:
         key.complete("done")
@@ -146,7 +147,17 @@ def _executed(prepared: Prepared, variables: Mapping[str, Any], work: Work) -> E
         found: Any = execute(schema(), prepared.document, context_value=work, variable_values=dict(variables))
         return found if isinstance(found, ExecutionResult) else await found
 
-    return work.loop.run_until_complete(run())
+    done = {"completed": work.done}
+    try:
+        return asyncio.run(run())  # a loop of its own, which ends with all that graphql-core has given up
+    except Overfull:
+        raise TooLarge(
+            f"The answer has more than {GRAPHQL_ANSWER_BYTES:,} bytes: ask for fewer rows or fields", extra=done
+        ) from None
+    except asyncio.CancelledError as error:
+        raise SheafError("Something went wrong; the request id finds it in the logs", extra=done) from error
+    finally:
+        work.end()
 
 
 def _reply(request: Request, result: ExecutionResult, work: Work, told: Mapping[str, Any]) -> Reply:
@@ -156,7 +167,8 @@ def _reply(request: Request, result: ExecutionResult, work: Work, told: Mapping[
     shown = {**({} if refused else {"data": result.data}), **({"errors": errors} if errors else {}), "extensions": told}
     text = json_text(shown)
     if (size := escaped_size(text)) > GRAPHQL_ANSWER_BYTES:
-        raise TooLarge(f"The answer has {size:,} bytes; {GRAPHQL_ANSWER_BYTES:,} is the most: ask for fewer rows or fields")
+        raise TooLarge(f"The answer has {size:,} bytes; {GRAPHQL_ANSWER_BYTES:,} is the most: ask for fewer rows or fields",
+                       extra={"completed": work.done})  # fmt: skip
     kind = {"Content-Type": _RESPONSE} if _RESPONSE in request.headers.get("accept", "") else {}
     return Reply(Raw(text), 400 if refused else 200, headers=kind, bare=True)
 

@@ -20,6 +20,7 @@ def register(api: Api) -> None:
     api.public("GET", f"{_DOOR}/explorer")(_explorer)
     api.get(_OPERATIONS, permission="graphql:run")(later(_REGISTERED, "listing"))
     api.post(_OPERATIONS, permission="graphql:write")(later(_REGISTERED, "add"))
+    api.get(f"{_OPERATIONS}/<digest>", permission="graphql:run")(later(_REGISTERED, "show"))
     api.route("DELETE", f"{_OPERATIONS}/<digest>", permission="graphql:write")(later(_REGISTERED, "remove"))
 
 

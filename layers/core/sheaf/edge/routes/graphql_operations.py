@@ -16,9 +16,14 @@ def add(request: Request) -> Reply:
 
 
 def listing(request: Request) -> Reply:
-    """GET of all of them."""
+    """GET of all of them, without their texts."""
     query.choice_of(request.query, "", ())
     return Reply(operations.listing(request.caller))
+
+
+def show(request: Request, digest: str) -> Reply:
+    """GET of one, with its text."""
+    return Reply(operations.show(request.caller, digest))
 
 
 def remove(request: Request, digest: str) -> Reply:

@@ -3,7 +3,7 @@
 Two that touch the same rows, one of them writing, keep the order in which they were sent, as if all ran one by one.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sheaf.base.errors import ValidationFailed
@@ -42,7 +42,7 @@ class Touch:
         return self.entity == other.entity and (self.row is None or other.row is None or self.row == other.row)
 
 
-def steps_of(calls: Sequence[Call], touch: Callable[[Call], Touch]) -> list[Step]:
+def steps_of(calls: Sequence[Call], touches: Callable[[Call], Sequence[Touch]]) -> list[Step]:
     """The steps, each behind those that it waits for; raises ValidationFailed where some depend on each other in a circle."""
     grouped: dict[str, list[Call]] = {}
     for call in calls:
@@ -53,16 +53,16 @@ def steps_of(calls: Sequence[Call], touch: Callable[[Call], Touch]) -> list[Step
     order = _sorted(needs, [bundle[0] for bundle in bundles])
     moved = {place: position for position, place in enumerate(order)}
     steps: list[Step] = []
-    touches: list[list[Touch]] = []
+    touched: list[list[Touch]] = []
     for place in order:
         inner = {call.id: number for number, call in enumerate(bundles[place])}
         inside = [{inner[need] for need in call.needs if need in inner} for call in bundles[place]]
         bundle = tuple(bundles[place][number] for number in _sorted(inside, bundles[place]))
-        mine = [touch(call) for call in bundle]
+        mine = [each for call in bundle for each in touches(call)]
         wanted = frozenset(moved[need] for need in needs[place])
-        met = {number for number, theirs in enumerate(touches) if any(one.meets(two) for one in mine for two in theirs)}
+        met = {number for number, theirs in enumerate(touched) if any(one.meets(two) for one in mine for two in theirs)}
         steps.append(Step(bundle, wanted, wanted | met))
-        touches.append(mine)
+        touched.append(mine)
     return steps
 
 
@@ -92,21 +92,24 @@ def levels(steps: Sequence[Step]) -> list[list[str]]:
 
 
 def _sorted(needs: Sequence[set[int]], calls: Sequence[Call]) -> list[int]:
-    """The places, each behind what it needs and otherwise in their own order."""
+    """The places in their own order, each with what it needs just before it."""
     done: dict[int, None] = {}
-    while len(done) < len(needs):
-        following = next((place for place, wanted in enumerate(needs) if place not in done and wanted <= done.keys()), None)
-        if following is None:
-            raise _circle({place: wanted - done.keys() for place, wanted in enumerate(needs) if place not in done}, calls)
-        done[following] = None
+
+    def visit(place: int, above: tuple[int, ...]) -> None:
+        if place in above:
+            raise _circle([*above[above.index(place) :], place], calls)
+        if place in done:
+            return
+        for need in sorted(needs[place]):
+            visit(need, (*above, place))
+        done[place] = None
+
+    for place in range(len(needs)):
+        visit(place, ())
     return list(done)
 
 
-def _circle(left: Mapping[int, set[int]], calls: Sequence[Call]) -> ValidationFailed:
-    path = [min(left)]
-    while path[-1] not in path[:-1]:
-        path.append(min(left[path[-1]]))
-    round_trip = [calls[place] for place in path[path.index(path[-1]) :]]
-    told = " → ".join(call.group or call.id for call in round_trip)
+def _circle(places: Sequence[int], calls: Sequence[Call]) -> ValidationFailed:
+    told = " → ".join(calls[place].group or calls[place].id for place in places)
     return ValidationFailed("The batch is wrong, so nothing of it was run",
-                            fields={f"requests.{round_trip[0].index}.dependsOn": f"is circular: {told}"})  # fmt: skip
+                            fields={f"requests.{calls[places[0]].index}.dependsOn": f"is circular: {told}"})  # fmt: skip

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -57,6 +58,8 @@ def parse(body: object) -> list[Call]:
         wrong |= {f"requests.{index}.{name}".rstrip("."): text for name, text in complaints.items()}
         if not complaints:
             calls.append(_call(index, each))
+        if len(wrong) >= 100:
+            break
     first: dict[str, int] = {}
     for call in calls:
         if (earlier := first.setdefault(call.id, call.index)) != call.index:
@@ -76,7 +79,8 @@ def _complaints(each: Any) -> Iterator[tuple[str, str]]:
     if not isinstance(each, dict):
         yield "", "must be an object"
         return
-    yield from ((str(name)[:100], "is not known here") for name in each if name not in _MEMBERS)
+    strange = (name for name in each if name not in _MEMBERS)
+    yield from ((str(name)[:100], "is not known here") for name in islice(strange, 20))
     if not isinstance(each.get("id"), str) or not _ID.fullmatch(each["id"]):
         yield "id", "must be a text of 1 to 64 letters, digits, _ or -"
     if each.get("method") not in METHODS:
@@ -106,16 +110,22 @@ def _complaint_of_path(path: Any) -> str:
     if not isinstance(path, str) or not path.startswith("/") or path.startswith("//") or len(path) > 8_000:
         return "must be a path of this API, as /tasks?limit=5"
     try:
-        list(references.named(path))
-        parts = urlsplit(path)
+        if urlsplit(path).fragment:
+            return "has a fragment, which no request has"
+        segments, query = _parts(path)
+        list(references.named([segments, [list(pair) for pair in query]]))
     except ValueError as error:
         return str(error)
-    if parts.fragment:
-        return "has a fragment, which no request has"
-    names = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
+    names = [name for name, _ in query]
     if twice := [name for name in names if names.count(name) > 1]:
         return f"has the parameter {twice[0][:80]!r} more than once"
-    return "has a segment with a slash in it" if any("/" in unquote(each) for each in parts.path.split("/")) else ""
+    return "has a segment with a slash in it" if any("/" in each for each in segments) else ""
+
+
+def _parts(path: str) -> tuple[list[str], list[tuple[str, str]]]:
+    """The segments and the parameters of a path, decoded."""
+    parts = urlsplit(path)
+    return [unquote(part) for part in parts.path.strip("/").split("/")], parse_qsl(parts.query, keep_blank_values=True)
 
 
 def _complaints_of_headers(headers: Any) -> Iterator[tuple[str, str]]:
@@ -133,11 +143,14 @@ def _complaints_of_headers(headers: Any) -> Iterator[tuple[str, str]]:
 
 def _call(index: int, each: Mapping[str, Any]) -> Call:
     path = each.get("path", each.get("url"))
-    parts = urlsplit(path)
+    segments, query = _parts(path)
     headers = {name.lower(): text for name, text in each.get("headers", {}).items()}
-    referred = [*references.named(path), *references.named(headers), *references.named(each.get("body"))]
-    return Call(
-        index, each["id"], each["method"], path, tuple(unquote(part) for part in parts.path.strip("/").split("/")),
-        tuple(parse_qsl(parts.query, keep_blank_values=True)), headers, each.get("body"), each.get("body") is not None,
-        tuple(dict.fromkeys([*each.get("dependsOn", []), *referred])), each.get("atomicityGroup", ""),
-    )  # fmt: skip
+    referred = [
+        *references.named([segments, [list(pair) for pair in query]]),
+        *references.named(headers),
+        *references.named(each.get("body")),
+    ]
+    needs = tuple(dict.fromkeys([*each.get("dependsOn", []), *referred]))
+    body = each.get("body")
+    return Call(index, each["id"], each["method"], path, tuple(segments), tuple(query), headers, body, body is not None, needs,
+                each.get("atomicityGroup", ""))  # fmt: skip

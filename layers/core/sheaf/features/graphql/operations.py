@@ -53,14 +53,24 @@ def register(caller: Caller, text: str, name: str) -> Mapping[str, Any]:
 
 
 def listing(caller: Caller) -> list[Mapping[str, Any]]:
-    """All registered operations, by their hashes."""
-    return [_shown(item) for item in table.query(config().control_table, keys.graphql_operation(caller, "").pk)]
+    """All registered operations, by their hashes, without their texts."""
+    return [
+        {name: value for name, value in _shown(item).items() if name != "query"}
+        for item in table.query(config().control_table, keys.graphql_operation(caller, "").pk)
+    ]
+
+
+def show(caller: Caller, digest: str) -> Mapping[str, Any]:
+    """One operation with its text; raises NotFound."""
+    found = table.get(config().control_table, keys.graphql_operation(caller, digest)) if is_digest(digest) else None
+    if found is None:
+        raise NotFound(f"There is no registered operation {digest[:80]!r}")
+    return _shown(found)
 
 
 def remove(caller: Caller, digest: str) -> None:
     """Forget an operation; raises NotFound."""
-    if not is_digest(digest) or text_of(caller, digest) is None:
-        raise NotFound(f"There is no registered operation {digest[:80]!r}")
+    show(caller, digest)
     roster.leave(caller, _KIND, keys.graphql_operation(caller, digest), None)
 
 

@@ -30,13 +30,13 @@ from graphql import (
 )
 
 from sheaf.base.bounds import (
-    FILES_PER_FIELD,
     GRAPHQL_ALIASES,
     GRAPHQL_DEPTH,
     GRAPHQL_FIELDS,
     GRAPHQL_INTROSPECTION_DEPTH,
     GRAPHQL_PAIRS,
     PAGE_DEFAULT,
+    PAGE_LIMIT,
 )
 from sheaf.base.errors import InvalidQuery, QueryTooComplex
 
@@ -160,7 +160,7 @@ class _Pricing:
         if parent.extensions.get("sheaf"):
             return inner  # edges, node, nodes, pageInfo: the rows are counted with their connection
         if is_list_type(get_nullable_type(declared)):
-            return FILES_PER_FIELD * (1 + inner)
+            return int(parent.fields[name].extensions["sheaf"]) * (1 + inner)
         return 1 + inner + mutation
 
     def _list(self, connection: GraphQLObjectType, node: FieldNode) -> int:
@@ -176,13 +176,14 @@ class _Pricing:
     def _number(self, value: Any) -> int:
         if isinstance(value, VariableNode):
             found = self.variables.get(value.name.value)
-            value = PAGE_DEFAULT if found is None else found
         else:
-            value = value.value if isinstance(value, IntValueNode) else PAGE_DEFAULT
+            found = value.value if isinstance(value, IntValueNode) else None
+        if found is None:
+            return PAGE_DEFAULT
         try:
-            return max(1, int(str(value)[:12]))
-        except ValueError:
-            return PAGE_DEFAULT  # which the list's own rules refuse
+            return max(1, int(float(str(found)[:30])))  # 40.0 is a number of rows, too
+        except (ValueError, OverflowError):
+            return PAGE_LIMIT
 
     def _fields(self, selected: SelectionSetNode) -> Iterator[FieldNode]:
         for each in selected.selections:
