@@ -108,6 +108,59 @@ def test_the_second_version_has_camel_case_and_an_envelope(api: Api) -> None:
     assert "responses" in api("POST", "/v1/batch", {"requests": [call("a", "GET", "/tasks")]}, Prefer="profile=canonical").data
 
 
+# ---- what other APIs show in their documents, in our words ----
+
+
+def test_the_composite_example_of_salesforce(batch: Batch) -> None:
+    """An account and its contact, all or none, and then the account is read: a post and its comment."""
+    found = batch(
+        call(
+            "refPost",
+            "POST",
+            "/v2/posts",
+            {"title": "Salesforce", "content": "All or none, they say"},
+            atomicityGroup="allOrNone",
+        ),
+        call(
+            "refComment", "POST", "/comments", {"post": "@{refPost.body.id}", "content": "John Doe"}, atomicityGroup="allOrNone"
+        ),
+        call("refPostAgain", "GET", "/v2/posts/@{refPost.body.id}?fields=title"),
+        call("refCommentsOfPost", "GET", "/comments?post=@{refPost.body.id}&fields=content"),
+    )
+    assert [each["status"] for each in found.values()] == [201, 201, 200, 200]
+    assert found["refCommentsOfPost"]["body"][0]["content"] == "John Doe"
+
+
+def test_the_example_of_microsoft_graph(api: Api) -> None:
+    """`url`, numbers as ids, headers on a request with a body, and requests in a row by dependsOn."""
+    asked = {"requests": [
+        {"id": "1", "method": "GET", "url": "/tasks?limit=1"},
+        {"id": "2", "dependsOn": ["1"], "method": "POST", "url": "/tasks", "body": {"title": "Notebook"}, "headers": {"Content-Type": "application/json"}},
+        {"id": "3", "dependsOn": ["2"], "method": "GET", "url": "/projects?limit=2"},
+        {"id": "4", "dependsOn": ["3"], "method": "GET", "url": "/me/drive"},
+    ]}  # fmt: skip
+    answers = api("POST", "/v1/batch", asked).json["responses"]
+    assert [(each["id"], each["status"]) for each in answers] == [("1", 200), ("2", 201), ("3", 200), ("4", 422)]
+
+
+def test_the_json_batch_example_of_odata(api: Api) -> None:
+    """Methods in lower case, a group that is depended on by its name, a minimal answer."""
+    task = api("POST", "/v1/tasks", {"title": "ALFKI"}).data["id"]
+    asked = {"requests": [
+        {"id": "0", "method": "get", "url": f"/tasks/{task}"},
+        {"id": "1", "atomicityGroup": "group1", "dependsOn": ["0"], "method": "patch", "url": f"/tasks/{task}",
+         "headers": {"Prefer": "return=minimal"}, "body": {"title": "changed"}},
+        {"id": "2", "atomicityGroup": "group1", "method": "post", "url": "/tasks", "body": {"title": "new"}},
+        {"id": "3", "dependsOn": ["group1"], "method": "get", "url": "/tasks?sort=title&fields=title"},
+    ]}  # fmt: skip
+    answers = {each["id"]: each for each in api("POST", "/v1/batch", asked).json["responses"]}
+    assert [each["status"] for each in answers.values()] == [200, 204, 201, 200]
+    assert [row["title"] for row in answers["3"]["body"]] == ["changed", "new"] and answers["1"]["body"] is None
+    asked["requests"][2]["body"] = {"title": ""}
+    failed = {each["id"]: each["status"] for each in api("POST", "/v1/batch", asked).json["responses"]}
+    assert failed == {"0": 200, "1": 424, "2": 422, "3": 424}
+
+
 # ---- a batch that is wrong as a whole runs nothing ----
 
 GET = call("a", "GET", "/tasks")

@@ -11,7 +11,7 @@ TEXTS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
 REQUEST = record(
     {
         "id": ID,
-        "method": {"enum": ["GET", "POST", "PUT", "PATCH", "DELETE"]},
+        "method": {"enum": ["GET", "POST", "PUT", "PATCH", "DELETE", "get", "post", "put", "patch", "delete"]},
         "path": PATH,
         "headers": {**TEXTS, "description": "If-Match, If-None-Match, Idempotency-Key, Prefer, Accept, Content-Type"},
         "body": {"description": "Any JSON; a text that is @{id.body.field} stands for a value of another answer"},

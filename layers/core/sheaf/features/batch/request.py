@@ -1,8 +1,8 @@
 """The body of a batch: `{"requests": [{"id", "method", "path", "headers"?, "body"?, "dependsOn"?, "atomicityGroup"?}]}`."""
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -65,6 +65,7 @@ def parse(body: object) -> list[Call]:
         if (earlier := first.setdefault(call.id, call.index)) != call.index:
             wrong[f"requests.{call.index}.id"] = f"stands in request {earlier} already"
     if not wrong:
+        calls = [_with_groups(call, calls) for call in calls]
         for call in calls:
             if strange := [each for each in call.needs if each not in first]:
                 wrong[f"requests.{call.index}"] = f"depends on {strange[0]!r}, which is no request of this batch"
@@ -83,7 +84,7 @@ def _complaints(each: Any) -> Iterator[tuple[str, str]]:
     yield from ((str(name)[:100], "is not known here") for name in islice(strange, 20))
     if not isinstance(each.get("id"), str) or not _ID.fullmatch(each["id"]):
         yield "id", "must be a text of 1 to 64 letters, digits, _ or -"
-    if each.get("method") not in METHODS:
+    if _method(each) not in METHODS:
         yield "method", f"must be one of {', '.join(METHODS)}"
     if "path" in each and "url" in each:
         yield "url", "is another word for path; only one can be given"
@@ -92,8 +93,8 @@ def _complaints(each: Any) -> Iterator[tuple[str, str]]:
         if complaint := _complaint_of_path(each.get(name)):
             yield name, complaint
     yield from _complaints_of_headers(each.get("headers", {}))
-    if each.get("method") in ("GET", "DELETE") and each.get("body") is not None:
-        yield "body", f"a {each['method']} has none"
+    if _method(each) in ("GET", "DELETE") and each.get("body") is not None:
+        yield "body", f"a {_method(each)} has none"
     needs = each.get("dependsOn", [])
     if not isinstance(needs, list) or not all(isinstance(need, str) for need in needs):
         yield "dependsOn", "must be a list of ids"
@@ -141,6 +142,20 @@ def _complaints_of_headers(headers: Any) -> Iterator[tuple[str, str]]:
             yield f"headers.{name[:80]}", str(error)
 
 
+def _method(each: Mapping[str, Any]) -> str:
+    return str(each.get("method")).upper()  # OData writes them in lower case
+
+
+def _with_groups(call: Call, calls: Sequence[Call]) -> Call:
+    """The call, needing the requests of a group where it names the group, as OData has it."""
+    known = {each.id for each in calls}
+    needs = [
+        other.id for need in call.needs for other in calls if need == other.id or (need not in known and need == other.group)
+    ]
+    strange = [need for need in call.needs if need not in known and need not in {each.group for each in calls}]
+    return replace(call, needs=tuple(dict.fromkeys([*needs, *strange])))
+
+
 def _call(index: int, each: Mapping[str, Any]) -> Call:
     path = each.get("path", each.get("url"))
     segments, query = _parts(path)
@@ -152,5 +167,5 @@ def _call(index: int, each: Mapping[str, Any]) -> Call:
     ]
     needs = tuple(dict.fromkeys([*each.get("dependsOn", []), *referred]))
     body = each.get("body")
-    return Call(index, each["id"], each["method"], path, tuple(segments), tuple(query), headers, body, body is not None, needs,
+    return Call(index, each["id"], _method(each), path, tuple(segments), tuple(query), headers, body, body is not None, needs,
                 each.get("atomicityGroup", ""))  # fmt: skip
