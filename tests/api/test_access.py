@@ -360,7 +360,11 @@ def test_what_one_may_do_is_told(sheaf: world.World, acme: world.Tenant) -> None
         assert found["entities"]["users"] == (["read"] if role == "user" else ["read", "export"])
         assert ("bulk" in found["entities"]["tasks"]) == (role == "admin")
     scoped = sheaf.http("GET", "/v1/me/permissions", key=sheaf.key(acme, "admin", "tasks:read", "me:read")).data
-    assert scoped["permissions"] == ["me:read"] and scoped["entities"]["tasks"] == ["read"] and scoped["entities"]["leads"] == []
+    assert (
+        scoped["permissions"] == ["batch:run", "graphql:run", "me:read"]
+        and scoped["entities"]["tasks"] == ["read"]
+        and scoped["entities"]["leads"] == []
+    )
 
 
 # contract: 141

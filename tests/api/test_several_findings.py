@@ -8,7 +8,7 @@ from test_batch import call
 
 import world
 from gadgets import Api
-from sheaf import Entity, field
+from sheaf import Entity, ValidationFailed, field
 from sheaf.edge.api import Api as Door
 from sheaf.edge.envelope import Reply
 from sheaf.edge.graphql import loading, run
@@ -266,6 +266,30 @@ def test_what_cannot_be_tried_dry_is_not_run(api: Api, monkeypatch: pytest.Monke
     monkeypatch.setattr(inside.router, "_rules", {**inside.router._rules, 4: [*inside.router._rules[4], *door.router._rules[4]]})
     found = batch(api, call("a", "POST", "/tasks/x/ping", headers={"Prefer": "dry-run"}), call("b", "POST", "/tasks/x/ping"))
     assert statuses(found) == [400, 200] and ran == ["x"]
+
+
+def test_what_lies_below_a_row_and_searches_run_in_a_batch_and_in_graphql(sheaf: world.World, api: Api) -> None:
+    task = api("POST", "/v1/tasks", {"title": "Water the plants"}).data["id"]
+    sheaf.settle()
+    found = batch(api, call("h", "GET", f"/tasks/{task}/history"), call("s", "GET", "/tasks?search=water"))
+    assert [each["type"] for each in found["h"]["body"]] == ["task.created"] and found["s"]["body"][0]["id"] == task
+    assert ask(api, '{ tasks(search: "plants") { nodes { id } } }').json["data"] == {"tasks": {"nodes": [{"id": task}]}}
+
+
+def test_an_endpoint_whose_answer_is_kept_gives_its_key_back_when_it_refuses(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    door, tries = Door(), []
+
+    def flaky(request: Any, row_id: str) -> Reply:
+        tries.append(row_id)
+        if len(tries) == 1:
+            raise ValidationFailed("not yet")
+        return Reply({"tries": len(tries)})
+
+    door.post("/v1/tasks/<row_id>/ping", permission="tasks:update", remember=True)(flaky)
+    inside = world.function("batch").inside
+    monkeypatch.setattr(inside.router, "_rules", {**inside.router._rules, 4: [*inside.router._rules[4], *door.router._rules[4]]})
+    asked = call("a", "POST", "/tasks/x/ping", headers={"Idempotency-Key": "k"})
+    assert [batch(api, asked)["a"]["status"] for _ in range(3)] == [422, 200, 200] and len(tries) == 2
 
 
 def test_a_failing_shared_read_fails_nothing_else(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

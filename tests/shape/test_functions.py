@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -79,16 +80,25 @@ def test_the_layers_hold_unchecked_hash_pyc(built: Path) -> None:
 def test_every_function_starts_within_its_budget(runtime: Path, built: Path) -> None:
     """Processor time, the yardstick and every function in turn; the least of each, since whatever else runs here only adds.
 
-    On a busy machine those that are over it are asked again, until each has had a quiet moment.
+    A busy machine may have no quiet moment for one of them: then the middle of fifteen ratios counts, each of two measurements
+    one after the other, which what runs beside has slowed down alike.
     """
     yardstick, least = 9.0, dict.fromkeys(FOLDERS, 9.0)
-    for number in range(1, 80):
-        yardstick = min(yardstick, cold(runtime)["cpu"])
-        over = [name for name in FOLDERS if number <= 7 or least[name] > BUDGET * yardstick]
-        if not over:
+    pairs: dict[str, list[float]] = {name: [] for name in FOLDERS}
+
+    def is_over(name: str) -> bool:
+        few = len(pairs[name]) < 15
+        return least[name] > BUDGET * yardstick and (few or median(pairs[name]) > BUDGET)
+
+    for number in range(1, 40):
+        asked = [name for name in FOLDERS if number <= 4 or is_over(name)]
+        if not asked:
             break
-        for name in over:
-            least[name] = min(least[name], cold(runtime, *parts(built, name))["cpu"])
-    ratios = {name: time / yardstick for name, time in least.items()}
-    print(f"\nboto3 and one client: {yardstick * 1000:.0f} ms;", ", ".join(f"{n} {r:.2f}" for n, r in sorted(ratios.items())))
-    assert all(ratio <= BUDGET for ratio in ratios.values()), ratios
+        for name in asked:
+            beside = cold(runtime)["cpu"]
+            time = cold(runtime, *parts(built, name))["cpu"]
+            yardstick, least[name] = min(yardstick, beside), min(least[name], time)
+            pairs[name].append(time / beside)
+    told = {name: min(time / yardstick, median(pairs[name])) for name, time in least.items()}
+    print(f"\nboto3 and one client: {yardstick * 1000:.0f} ms;", ", ".join(f"{n} {r:.2f}" for n, r in sorted(told.items())))
+    assert not [name for name in FOLDERS if is_over(name)], told

@@ -1,6 +1,6 @@
 """Which source serves a query, what is left to check on its rows, and what it may cost."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -35,8 +35,8 @@ class Wanted:
 class Budget:
     """What is left of the rows, and of their characters, that a request may read."""
 
-    rows: int = SCANNED_ROWS
-    size: int = SCANNED_BYTES
+    rows: int = field(default_factory=lambda: SCANNED_ROWS)
+    size: int = field(default_factory=lambda: SCANNED_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
