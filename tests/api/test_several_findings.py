@@ -342,3 +342,15 @@ def test_stopping_names_the_request_that_failed(api: Api) -> None:
     ]
     found = batch(api, *asked, Prefer="continue-on-error=false")
     assert statuses(found) == [424, 422, 424] and "'y'" in found["z"]["body"]["error"]
+
+
+def test_errors_of_a_group_have_the_names_of_their_version(api: Api) -> None:
+    ann = {"firstName": "", "lastName": "Lee", "email": "a@b.example"}
+    asked = {
+        "requests": [
+            call("a", "POST", "/contacts", ann, atomicityGroup="g"),
+            call("b", "POST", "/tasks", {"title": "x"}, atomicityGroup="g"),
+        ]
+    }
+    told = api("POST", "/v2/batch", asked).data["responses"]
+    assert told[0]["body"]["errors"].keys() == {"firstName"} and told[1]["status"] == 424

@@ -45,9 +45,11 @@ def told(request: Request, reply: Reply, *, reads: bool) -> Done:
     return Done(reply.status, {**reply.headers, **request.followed()}, text, reply.meta, reads)
 
 
-def failed(error: SheafError, request: Request | None = None, profile: Profile | None = None) -> Done:
-    """An error, in the shape of its route where older clients know one."""
+def failed(error: SheafError, request: Request | None = None, profile: Profile | None = None, *,
+           names: Mapping[str, str] | None = None) -> Done:  # fmt: skip
+    """An error, in the shape of its route where older clients know one; `names` are those of the version's fields."""
     if request and profile and not plain(request):
         status, shape = profile.failure(error, request)
         return Done(status, error.headers, json_text(shape))
-    return Done(error.status, error.headers, json_text(bare_failure(error, request.names if request else {})))
+    named = names if names is not None else request.names if request else {}
+    return Done(error.status, error.headers, json_text(bare_failure(error, named)))

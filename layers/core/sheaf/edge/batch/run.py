@@ -24,6 +24,7 @@ from sheaf.edge.envelope import Profile, Raw, Reply, json_text
 from sheaf.edge.request import Request
 from sheaf.edge.router import Router
 from sheaf.edge.shapes import plain
+from sheaf.edge.wire import names_of
 from sheaf.entity import registry
 from sheaf.features.batch import references
 from sheaf.features.batch.order import Step, Touch, levels, steps_of
@@ -179,7 +180,13 @@ class _Run:
         name, culprit = step.calls[0].group, refused.call.id if refused.call else ""
         others = FailedDependency(f"Nothing of the group {name!r} was written, since {culprit!r} has failed")
         for call in step.calls:
-            self._finish(call, failed(refused.error if refused.call in (call, None) else others))
+            error = refused.error if refused.call in (call, None) else others
+            self._finish(call, failed(error, names=self._names(call)))
+
+    def _names(self, call: Call) -> Mapping[str, str]:
+        """How the version of a request calls the fields of its entity."""
+        place = self._places[call.id]
+        return names_of(registry.find(place.segments[0])) if isinstance(place, Place) and place.version > 1 else {}
 
     def _is_told_again(self, step: Step) -> bool:
         """Whether the batch came before and this step was done then: it answers as it did, whatever it depends on now."""
