@@ -33,6 +33,11 @@ class SheafError(Exception):
         self.extra = dict(extra or {})
 
 
+def unforeseen(*, extra: Mapping[str, object] | None = None) -> SheafError:
+    """What is told of an error that nobody has foreseen: nothing of it, but where it stands."""
+    return SheafError("Something went wrong; the request id finds it in the logs", extra=extra)
+
+
 class BadRequest(SheafError):
     """The request cannot be read."""
 

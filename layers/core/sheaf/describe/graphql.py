@@ -31,7 +31,7 @@ from graphql import (
 from pydantic_core import PydanticUndefined
 
 from sheaf.base.bounds import JSON_DEPTH, NUMBER_DIGITS, PAGE_LIMIT
-from sheaf.entity.kinds import SYSTEM, Kind, kind_of
+from sheaf.entity.kinds import Kind, kind_of
 from sheaf.entity.names import GROUP_WORDS, SYSTEM_FIELDS, camel
 from sheaf.entity.registry import EntityType, Relation
 
@@ -261,7 +261,7 @@ class _Builder:
 
     def _input(self, entity: EntityType, name: str, all_at_once: bool) -> GraphQLInputField:
         info = entity.model.model_fields[name]
-        kind = GraphQLID if name in entity.relations and not entity.relations[name].many else _input_type(kinds_of(entity, name))
+        kind = GraphQLID if name in entity.relations and not entity.relations[name].many else _input_type(_kind(entity, name))
         return GraphQLInputField(GraphQLNonNull(kind) if all_at_once and info.is_required() else kind, out_name=name,
                                  description=info.description)  # fmt: skip
 
@@ -276,9 +276,9 @@ def _most(info: Any) -> int:
     return int(min(bounds, default=PAGE_LIMIT))
 
 
-def kinds_of(entity: EntityType, name: str) -> Kind:
+def _kind(entity: EntityType, name: str) -> Kind:
     """What a field holds, a hidden one too."""
-    return entity.kinds.get(name) or SYSTEM.get(name) or kind_of(entity.model.model_fields[name].annotation)
+    return entity.kinds.get(name) or kind_of(entity.model.model_fields[name].annotation)
 
 
 def _input_type(kind: Kind) -> Any:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from sheaf.access import guard, limits, roles
 from sheaf.access.guard import Credentials
 from sheaf.base import ids
-from sheaf.base.errors import BadRequest, NotFound, SheafError
+from sheaf.base.errors import BadRequest, NotFound, SheafError, unforeseen
 from sheaf.base.log import log
 from sheaf.edge import cookies, cors, notices
 from sheaf.edge.envelope import Profile, Reply, failure, success
@@ -234,7 +234,7 @@ def _failed(error: SheafError, request: Request, left: Mapping[str, str], profil
 
 def _unforeseen(request: Request, left: Mapping[str, str], profile: Profile | None) -> Response:
     log.exception("request failed", extra={"requestId": request.id})
-    hidden = SheafError("Something went wrong; the request id finds it in the logs")
+    hidden = unforeseen()
     status, kind, body = failure(hidden, request, profile)
     return _response(status, body, request, {**left, "Content-Type": kind})
 

@@ -110,6 +110,11 @@ class Request:
         self.key = once(who or self.caller, self.method, self.route_path, key, fingerprint)
         return self.key
 
+    def part_of_key(self, part: str) -> Once | None:
+        """The key of a part of the request's work, where the request has one; it covers all that the request says."""
+        whole = self.once()
+        return whole and once(self.caller, self.method, self.route_path, f"{whole.key.sk} {part}", whole.fingerprint)
+
     def _said_body(self) -> "builtins.bytes":
         """The body without what a client draws anew for each attempt: the boundary of a form."""
         if self.media_type != "multipart/form-data":

@@ -42,7 +42,7 @@ def check(caller: Caller, entity: EntityType, fields: Mapping[str, Any], before:
     for name, relation in entity.relations.items():
         if name in entity.given or (before is not None and before.get(name) == fields.get(name)):
             continue
-        wanted = _pointers(fields.get(name))
+        wanted = pointers(fields.get(name))
         target = registry.known(relation.path)
         if target is None or not wanted:
             continue
@@ -113,12 +113,12 @@ def _attach(caller: Caller, here: EntityType, level: Sequence[Document], path: S
     name, told = path[-1], ".".join(path)
     target = target_of(here, name)
     if name in here.relations:
-        wanted = {pointer for each in level for pointer in _pointers(each.get(name))}
+        wanted = {pointer for each in level for pointer in pointers(each.get(name))}
         good = [each for each in wanted if ids.is_id(each, target.prefix)]
         found = {row_id: from_item(item).document for row_id, item in by_id(caller, target, good).items()}
         for each in level:
-            pointers = _pointers(each.get(name))
-            rows = _admitted([found[pointer] for pointer in pointers if pointer in found], told, state)
+            held = pointers(each.get(name))
+            rows = _admitted([found[pointer] for pointer in held if pointer in found], told, state)
             value = rows if here.relations[name].many else next(iter(rows), None)
             each.setdefault("expand", {})[name] = value
         return
@@ -167,7 +167,8 @@ def _state(file: Item) -> str:
     return str(from_item(file).document["status"])
 
 
-def _pointers(value: Any) -> list[str]:
+def pointers(value: Any) -> list[str]:
+    """The ids that a relation's field holds: one, a list, or none."""
     if isinstance(value, list):
         return [each for each in value if isinstance(each, str)]
     return [value] if isinstance(value, str) else []

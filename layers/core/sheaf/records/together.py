@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from sheaf.base.bounds import ATOMIC_ACTIONS, ATOMIC_BYTES
 from sheaf.base.errors import NotUnique, SheafError, TooLarge, ValidationFailed
-from sheaf.records.commit import Mark, commit, marks_of_all
+from sheaf.records.commit import commit, marks_of_all
 from sheaf.records.options import Options
 from sheaf.records.write import Planned
 from sheaf.store.keys import Key
@@ -64,8 +64,4 @@ def _refuse_twice(plans: Sequence[Planned]) -> None:
 
 
 def _holder(plans: Sequence[Planned], key: object) -> int:
-    return next(place for place, plan in enumerate(plans) if any(_is_of(mark, key) for mark in plan.marks))
-
-
-def _is_of(mark: Mark, key: object) -> bool:
-    return mark.write.key == key
+    return next(place for place, plan in enumerate(plans) if any(mark.write.key == key for mark in plan.marks))

@@ -98,27 +98,25 @@ def plan_create(caller: Caller, entity: EntityType, fields: Fields, *, row_id: s
 
 def replace(caller: Caller, entity: EntityType, row_id: str, body: object, options: Options = PLAIN) -> Row:
     """PUT: the body is the whole row."""
-    return _edit(caller, entity, row_id, options, lambda old, change: entity.replaced(old, body, change))
+    return _edit(caller, entity, row_id, options, _replacing(entity, body))
 
 
 def plan_replace(caller: Caller, entity: EntityType, row_id: str, body: object, options: Options = PLAIN, *,
                  beside: Beside | None = None) -> Planned:  # fmt: skip
     """The writes of `replace` for the row as it stands; `beside` as in `plan_create`."""
-    edit: Edit = lambda old, change: entity.replaced(old, body, change)  # noqa: E731  # as in its siblings
-    return _plan_edit(caller, entity, row_id, options, edit, stamp=None, beside=beside)
+    return _plan_edit(caller, entity, row_id, options, _replacing(entity, body), stamp=None, beside=beside)
 
 
 def patch(caller: Caller, entity: EntityType, row_id: str, body: object, options: Options = PLAIN, *,
           stamp: Stamp | None = None) -> Row:  # fmt: skip
     """PATCH: the body is laid over the row (RFC 7396); the result is checked as a whole."""
-    return _edit(caller, entity, row_id, options, lambda old, change: entity.patched(old, body, change), stamp=stamp)
+    return _edit(caller, entity, row_id, options, _patching(entity, body), stamp=stamp)
 
 
 def plan_patch(caller: Caller, entity: EntityType, row_id: str, body: object, options: Options = PLAIN, *,
                stamp: Stamp | None = None, beside: Beside | None = None) -> Planned:  # fmt: skip
     """The writes of `patch` for the row as it stands; `beside` as in `plan_create`."""
-    edit: Edit = lambda old, change: entity.patched(old, body, change)  # noqa: E731  # as in its siblings
-    return _plan_edit(caller, entity, row_id, options, edit, stamp=stamp, beside=beside)
+    return _plan_edit(caller, entity, row_id, options, _patching(entity, body), stamp=stamp, beside=beside)
 
 
 def revert(caller: Caller, entity: EntityType, row_id: str, version: int, options: Options = PLAIN, *,
@@ -131,6 +129,14 @@ def plan_revert(caller: Caller, entity: EntityType, row_id: str, version: int, o
                 beside: Beside | None = None) -> Planned:  # fmt: skip
     """The writes of `revert` for the row as it stands; `beside` as in `plan_create`."""
     return _plan_edit(caller, entity, row_id, options, _earlier(caller, entity, row_id, version), stamp=None, beside=beside)
+
+
+def _replacing(entity: EntityType, body: object) -> Edit:
+    return lambda old, change: entity.replaced(old, body, change)
+
+
+def _patching(entity: EntityType, body: object) -> Edit:
+    return lambda old, change: entity.patched(old, body, change)
 
 
 def _earlier(caller: Caller, entity: EntityType, row_id: str, version: int) -> Edit:

@@ -21,6 +21,7 @@ from sheaf.features.batch.order import Touch, touch_of
 from sheaf.features.batch.references import Answers, Resolver
 from sheaf.features.batch.request import Call
 from sheaf.records.once import Once
+from sheaf.records.relations import pointers
 
 _BEGIN = "/v1/"
 _BESIDE_BYTES = 16_000  # that references may stand for in the path, the parameters and the headers
@@ -56,7 +57,7 @@ class Place:
         headers = {name: beside.text(text) for name, text in call.headers.items()}
         query = {name: beside.text(text) for name, text in call.query}
         body = to_json(inside.value(call.body)) if call.has_body else b""
-        return self._made(outer, _BEGIN + "/".join(segments), {"headers": headers, "query": query, "body": body, "key": key})
+        return self._made(outer, _BEGIN + "/".join(segments), headers, query=query, body=body, key=key)
 
     def admit(self, request: Request) -> dict[str, str]:
         """The parameters of the path; raises for a caller who may not, and for what cannot be tried dry."""
@@ -68,7 +69,7 @@ class Place:
     def refusal(self, outer: Request) -> SheafError | None:
         """Why the request would not be admitted, as far as that is known before it runs."""
         try:
-            self.admit(self._made(outer, self.path, {"headers": {}}))
+            self.admit(self._made(outer, self.path, {}))
         except SheafError as error:
             return error
         return None
@@ -84,7 +85,7 @@ class Place:
 
     def again(self, outer: Request, key: Once) -> Request:
         """The request as far as it is known without its references, to tell once more what it has done."""
-        return self._made(outer, self.path, {"headers": self.call.headers, "key": key})
+        return self._made(outer, self.path, self.call.headers, key=key)
 
     def touches(self) -> list[Touch]:
         """What the request reads or writes; a write that points to other rows looks at them."""
@@ -97,18 +98,16 @@ class Place:
         for name, relation in entity.relations.items():
             if self.route.verb in ("revert", "restore"):
                 found.append(Touch(relation.path, None, False))
-            pointed = body.get(name, body.get(camel(name)))
-            for each in pointed if isinstance(pointed, list) else [pointed]:
-                if isinstance(each, str):
-                    found.append(Touch(relation.path, each if references.is_free(each) else None, False))
+            for each in pointers(body.get(name, body.get(camel(name)))):
+                found.append(Touch(relation.path, each if references.is_free(each) else None, False))
         return found
 
-    def _made(self, outer: Request, path: str, said: Mapping[str, Any]) -> Request:
+    def _made(self, outer: Request, path: str, headers: Mapping[str, str], *, query: Mapping[str, str] | None = None,
+              body: bytes = b"", key: Once | None = None) -> Request:  # fmt: skip
         sent = quote(path.replace(_BEGIN, f"/v{self.version}/", 1), safe="/~:@!$&'()*+,;=")
-        headers = {"content-type": "application/json", **said["headers"]}
-        base = {"query": {}, "body": b"", **said, "headers": headers}
-        return replace(outer, method=self.call.method, path=sent, route_path=path, version=self.version, left={}, applied=[],
-                       names={}, ticket=None, named_tenant=None, **{"key": None, **base})  # fmt: skip
+        return replace(outer, method=self.call.method, path=sent, route_path=path, version=self.version, query=query or {},
+                       headers={"content-type": "application/json", **headers}, body=body, key=key, left={}, applied=[],
+                       names={}, ticket=None, named_tenant=None)  # fmt: skip
 
 
 def placed(outer: Request, router: Router) -> Callable[[Call], Place | SheafError]:

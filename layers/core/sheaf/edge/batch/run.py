@@ -13,7 +13,7 @@ from sheaf.access import guard
 from sheaf.base import ids
 from sheaf.base.bounds import BATCH_BODY_BYTES, BATCH_READ_BYTES
 from sheaf.base.clock import iso, now_ms
-from sheaf.base.errors import FailedDependency, SheafError, TooLarge
+from sheaf.base.errors import FailedDependency, SheafError, TooLarge, unforeseen
 from sheaf.base.log import log
 from sheaf.edge import rows
 from sheaf.edge.batch import group
@@ -30,7 +30,7 @@ from sheaf.features.batch import references
 from sheaf.features.batch.order import Step, Touch, levels, steps_of
 from sheaf.features.batch.request import Call, parse
 from sheaf.records import write
-from sheaf.records.once import Once, once
+from sheaf.records.once import Once
 from sheaf.records.rows import Row, escaped_size, from_item
 from sheaf.records.sources import by_id
 
@@ -76,6 +76,7 @@ class _Run:
         find = placed(request, router)
         self._places = {call.id: find(call) for call in calls}
         self._steps = steps_of(calls, self._touches)
+        self._needed = {need for call in calls for need in call.needs}
         self._room, self._lock = BATCH_READ_BYTES, Lock()
         self._done: dict[str, Done] = {}
         self._known: dict[str, Mapping[str, Any]] = {}  # the answers as references see them
@@ -149,9 +150,9 @@ class _Run:
                     each.result()
 
     def _take(self, step: Step) -> None:
-        needed = [need for call in step.calls for need in call.needs if need in self._done]
         if self._is_told_again(step):
             return
+        needed = [need for call in step.calls for need in call.needs if need in self._done]
         if culprit := next((need for need in needed if not self._done[need].is_good), ""):
             self._put_off(step, f"It depends on {culprit!r}, which has failed")
         elif step.calls[0].group:
@@ -160,7 +161,7 @@ class _Run:
             self._finish(step.calls[0], self._answered(step.calls[0]))
 
     def _take_group(self, step: Step) -> None:
-        key = self._part_of_key(f"group {step.calls[0].group}")
+        key = self._request.part_of_key(f"group {step.calls[0].group}")
 
         def enter(call: Call) -> tuple[Place, Request]:
             place = self._place(call)
@@ -194,7 +195,7 @@ class _Run:
         if self._request.key is None or not self._request.key.replayed:
             return False
         if first.group:
-            key = self._part_of_key(f"group {first.group}")
+            key = self._request.part_of_key(f"group {first.group}")
             return key is not None and self._is_group_told(step, key)
         place, key = self._places[first.id], self._key_of(first)
         if key is None or not first.writes or not isinstance(place, Place):
@@ -240,7 +241,7 @@ class _Run:
             if not fits:
                 reason = f"The reads of one batch may answer {BATCH_READ_BYTES:,} bytes; ask for this one by itself"
                 done = failed(TooLarge(reason)) if done.is_good else Done(done.status, done.headers)
-        if any(call.id in each.needs for each in self._calls):
+        if call.id in self._needed:
             self._known[call.id] = done.known()
         self._done[call.id] = done
 
@@ -270,16 +271,11 @@ class _Run:
 
     def _key_of(self, call: Call) -> Once | None:
         """None where the request brings its own key, or there is none."""
-        return None if "idempotency-key" in call.headers else self._part_of_key(f"request {call.id}")
-
-    def _part_of_key(self, part: str) -> Once | None:
-        """The key of a part of this batch, where the batch has one; what references stand for is not in it."""
-        whole = self._request.once()
-        return whole and once(self._request.caller, "POST", "/v1/batch", f"{whole.key.sk} {part}", whole.fingerprint)
+        return None if "idempotency-key" in call.headers else self._request.part_of_key(f"request {call.id}")
 
     def _unforeseen(self) -> Done:
         log.exception("a part of a batch failed", extra={"requestId": self._request.id})
-        return failed(SheafError("Something went wrong; the request id finds it in the logs"))
+        return failed(unforeseen())
 
     def _read_together(self, calls: Iterable[Call]) -> None:
         """Read the rows that these requests ask for by their ids, where they are several of one entity."""

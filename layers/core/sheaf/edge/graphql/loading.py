@@ -15,7 +15,6 @@ from sheaf.base.config import config
 from sheaf.edge.api import permit
 from sheaf.edge.request import Request
 from sheaf.entity.registry import EntityType
-from sheaf.records.once import Once, once
 from sheaf.records.plan import Budget
 from sheaf.records.rows import from_item
 from sheaf.store import keys, table
@@ -90,11 +89,6 @@ class Work:
         for future in self._aside:
             future.cancel()
         wait(self._aside)
-
-    def key_of(self, path: str) -> Once | None:
-        """The key of one mutation of the operation, where the request has an Idempotency-Key."""
-        whole = self.request.once()
-        return whole and once(self.request.caller, "POST", "/v1/graphql", f"{whole.key.sk} {path}", whole.fingerprint)
 
     def _load(self) -> None:
         wanted, self._asked = self._asked, []

@@ -99,7 +99,7 @@ class Running:
             work.demand(f"{entity.path}:{_ACTIONS[verb]}")
             place = str(info.path.key)
             version = given.get("version")
-            options = Options(None if version is None else frozenset({version}), once=work.key_of(place))
+            options = Options(None if version is None else frozenset({version}), once=work.request.part_of_key(place))
             row = _written(work, entity, verb, given, options)
             work.read += 10
             work.done.append(place)
@@ -165,10 +165,6 @@ def _only(sent: Mapping[str, str], names: tuple[str, ...]) -> str:
     return found[0] if found else ""
 
 
-def _page_info(connection: Connection, _: GraphQLResolveInfo[Work]) -> dict[str, Any]:
-    return connection.info()
-
-
 async def _total(connection: Connection, _: GraphQLResolveInfo[Work]) -> int:
     connection.work.read += 10
     work = connection.work
@@ -180,6 +176,6 @@ _PARTS: Mapping[str, Resolver] = {
     "nodes": lambda connection, _: connection.documents,
     "node": lambda edge, _: edge[0].documents[edge[1]],
     "cursor": lambda edge, _: edge[0].found.cursor(edge[1]),
-    "pageInfo": _page_info,
+    "pageInfo": lambda connection, _: connection.info(),
     "totalCount": _total,
 }

@@ -25,6 +25,7 @@ from sheaf.base.errors import (
     SheafError,
     TooLarge,
     ValidationFailed,
+    unforeseen,
 )
 from sheaf.base.log import log
 from sheaf.describe import graphql as describe
@@ -155,7 +156,7 @@ def _executed(prepared: Prepared, variables: Mapping[str, Any], work: Work) -> E
             f"The answer has more than {GRAPHQL_ANSWER_BYTES:,} bytes: ask for fewer rows or fields", extra=done
         ) from None
     except asyncio.CancelledError as error:
-        raise SheafError("Something went wrong; the request id finds it in the logs", extra=done) from error
+        raise unforeseen(extra=done) from error
     finally:
         work.end()
 
@@ -181,7 +182,7 @@ def _formatted(request: Request, error: GraphQLError, work: Work) -> dict[str, A
         cause = InvalidQuery(error.message)
     elif not isinstance(cause, SheafError):
         log.error("a field of an operation failed", extra={"requestId": request.id}, exc_info=cause)
-        cause = SheafError("Something went wrong; the request id finds it in the logs")
+        cause = unforeseen()
     done = {"completed": list(work.done)} if work.done else {}
     return {**error.formatted, "message": cause.message, "extensions": {**extensions_of(cause), **done}}
 

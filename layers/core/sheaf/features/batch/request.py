@@ -114,7 +114,7 @@ def _complaint_of_path(path: Any) -> str:
         if urlsplit(path).fragment:
             return "has a fragment, which no request has"
         segments, query = _parts(path)
-        list(references.named([segments, [list(pair) for pair in query]]))
+        list(references.named([segments, query]))
     except ValueError as error:
         return str(error)
     names = [name for name, _ in query]
@@ -161,7 +161,7 @@ def _call(index: int, each: Mapping[str, Any]) -> Call:
     segments, query = _parts(path)
     headers = {name.lower(): text for name, text in each.get("headers", {}).items()}
     referred = [
-        *references.named([segments, [list(pair) for pair in query]]),
+        *references.named([segments, query]),
         *references.named(headers),
         *references.named(each.get("body")),
     ]

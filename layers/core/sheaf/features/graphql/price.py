@@ -25,7 +25,6 @@ from graphql import (
     VariableNode,
     get_named_type,
     get_nullable_type,
-    is_leaf_type,
     is_list_type,
 )
 
@@ -152,7 +151,7 @@ class _Pricing:
         declared = parent.fields[name].type
         kind: GraphQLNamedType = get_named_type(declared)
         mutation = _MUTATION * (parent is self.schema.mutation_type)
-        if is_leaf_type(kind) or not isinstance(kind, GraphQLObjectType):
+        if not isinstance(kind, GraphQLObjectType):
             return mutation
         if kind.extensions.get("sheaf") == "connection":
             return self._list(kind, node)
