@@ -36,6 +36,8 @@ from sheaf.edge import consume
 from sheaf.entity.names import Role
 from sheaf.features.accounts import api_keys, people
 from sheaf.features.accounts.api_keys import Terms
+from sheaf.features.realtime import cursors
+from sheaf.records import journal
 from sheaf.store import aws, keys, kms, secrets, table
 
 QUEUES = (
@@ -79,6 +81,10 @@ ENVIRONMENT = {
     "SHEAF_RECEIPTS_KEY_ARN": "alias/receipts",
     "SHEAF_SCANNER": "none",
     "SHEAF_IMAGES_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/ImagesQueue",
+    "SHEAF_STREAM_HOLD_SECONDS": "0",
+    "SHEAF_STREAM_HOLDS": "40",
+    "SHEAF_SOCKETS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/SocketsQueue.fifo",
+    "SHEAF_SOCKETS_ENDPOINT": "https://sockets.execute-api.us-east-1.amazonaws.com/live",
     "SHEAF_MAX_BATCH_SIZE": "50000",
     "SHEAF_GRAPHQL_INTROSPECTION": "true",
     "SHEAF_GRAPHQL_REGISTERED_ONLY": "false",
@@ -372,6 +378,8 @@ def a_world() -> Iterator[World]:
         tenants.forget,
         kms.forget,
         limits.forget_blocks,
+        journal.forget,
+        cursors.forget,
     ):
         forget()
     with mock_aws(), patch.object(BaseClient, "_make_api_call", _one_at_a_time):

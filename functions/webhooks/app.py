@@ -1,4 +1,4 @@
-"""Webhooks: `/v1/webhooks`, `/v1/event-types` and `/v1/events`."""
+"""Webhooks: `/v1/webhooks` and `/v1/event-types`."""
 
 from sheaf.edge.api import Api
 from sheaf.edge.routes import webhooks

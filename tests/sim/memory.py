@@ -43,7 +43,7 @@ class Memory:
     def count(self, _: str, span: Span, reads: int) -> int | None:
         return len(self._within(span))
 
-    def get_many(self, _: str, found: Sequence[Key]) -> dict[Key, Item]:
+    def get_many(self, _: str, found: Sequence[Key], *, names: Sequence[str] = ()) -> dict[Key, Item]:
         return {key: self.items[key] for key in found if key in self.items}
 
     def _within(self, span: Span) -> list[tuple[bytes, Key]]:

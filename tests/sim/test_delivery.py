@@ -25,7 +25,7 @@ from sheaf.base.config import config
 from sheaf.features.webhooks import calls, fan_out, ledger, sender, sweep
 from sheaf.records import events
 from sheaf.records.events import Event
-from sheaf.store import keys, kms, outbound
+from sheaf.store import keys, kms, outbound, table
 from sheaf.store.outbound import Answer, SendError
 from sim.sources import Killed
 from sim.virtual import BEGIN, Faults, Loop, Sqs, Store
@@ -168,7 +168,7 @@ class Simulation:
             try:
                 news = fan_out.News()
                 for event in batch:
-                    events.store(event)
+                    table.put_new(config().events_table, *events.row_of(event))
                     news.add(event)
                 news.tell()
             except (Exception, Killed):

@@ -197,7 +197,7 @@ class Store:
         found = self._call("get", lambda: self.items.get(key))
         return dict(found) if found is not None else None
 
-    def get_many(self, _: str, found: Sequence[Key]) -> dict[Key, Item]:
+    def get_many(self, _: str, found: Sequence[Key], *, names: Sequence[str] = ()) -> dict[Key, Item]:
         return dict(self._call("get_many", lambda: {key: dict(self.items[key]) for key in found if key in self.items}))
 
     def put(self, name: str, key: Key, item: Item, *, condition: str = "", values: Mapping[str, Any] | None = None) -> None:

@@ -20,6 +20,7 @@ class Credentials:
     ticket: str | None = None
     cookie: str | None = None
     address: str = "unknown"
+    stream: str | None = None  # of a request for a stream: what continues the one that its ticket has opened, or nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def _named_by(given: Credentials) -> _Unproven:
             return _Unproven(tokens.tenant_of_key(credential), tokens.principal_of_key(credential))
         return _of(tokens.read(credential))
     if given.ticket:
-        found = tickets.redeem(given.ticket)
+        found = tickets.redeem(given.ticket) if given.stream is None else tickets.redeem_for_stream(given.ticket, given.stream)
         return _Unproven(found.tenant, found.principal, found.session)
     if given.cookie:
         return _of(tokens.read(given.cookie, "session+jwt"))

@@ -47,6 +47,10 @@ class Config:
     receipts_key_arn: str  # of the KMS key that signs what was found in files
     scanner: str  # host:port of a clamd that looks at every file; "none" without one
     images_queue_url: str
+    stream_hold_seconds: int  # for how long a request of a stream is held where there is nothing to answer
+    stream_holds: int  # requests that are held at once in the whole installation
+    sockets_queue_url: str
+    sockets_endpoint: str  # where messages to open sockets go; "none" in functions that send none
     max_batch_size: int  # records of one audience upload, at most
     graphql_introspection: bool  # whether GraphQL tells its schema
     graphql_registered_only: bool  # whether it runs registered operations only

@@ -89,6 +89,14 @@ class InvalidCursor(BadRequest):
     title = "Invalid cursor"
 
 
+class EventsGone(SheafError):
+    """The events behind a cursor are not kept any more, or the log begins anew: what is there has to be read again."""
+
+    status = 410
+    code = "events_gone"
+    title = "Gone"
+
+
 class InvalidQuery(BadRequest):
     """A GraphQL document that cannot be read, or does not fit the schema."""
 

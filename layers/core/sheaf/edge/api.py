@@ -9,7 +9,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import import_module
 from typing import Any, Literal
 
@@ -46,13 +46,14 @@ class Api:
 
     def route(self, method: Method, rule: str, *, permission: str, cost: int = 1, per_window: int | None = None,
               profile: Profile | None = None, writes: Writes = "", remember: bool = False,
-              verb: Verb = "") -> Decorator:  # fmt: skip
+              verb: Verb = "", streams: bool = False, lists: bool = False) -> Decorator:  # fmt: skip
         """Register a route for callers who hold `permission` (access/roles.py); a request takes `cost` from their window.
 
         `per_window` bounds the requests of one caller on this route. `writes`: "row" or "rows" of the path's entity; one
         that is only read refuses them, and they can be tried dry. `remember`: the answer is kept under an Idempotency-Key,
         for work that knows nothing of keys. `verb`: what the canonical answer does to one row of the entity, so that a batch
-        may do it in one transaction with others. Raises ValueError for a permission that nobody can hold.
+        may do it in one transaction with others. `streams`: a ticket that has opened it goes on being good for it. `lists`: the
+        answer says at which place of the event log it was read. Raises ValueError for a permission that nobody can hold.
         """
         if not roles.known(permission):
             raise ValueError(f"{method} {rule} names {permission!r}, which is no permission")
@@ -64,12 +65,14 @@ class Api:
                 request.left = limits.spend_key(key, per_window).headers()
 
         def door(request: Request, parameters: Mapping[str, str]) -> None:
-            authenticate(request, cost)
+            authenticate(request, cost, streams=streams)
             inner(request, parameters)
 
+        def answer(endpoint: Endpoint) -> Endpoint:
+            return _remembering(endpoint) if remember else _listing(endpoint) if lists else endpoint
+
         return self._register(method, rule, lambda endpoint: Route(
-            door, _remembering(endpoint) if remember else endpoint, inner, permission, cost, profile, writes=writes,
-            verb=verb))  # fmt: skip
+            door, answer(endpoint), inner, permission, cost, profile, writes=writes, verb=verb))  # fmt: skip
 
     def public(self, method: Method, rule: str, *, per_window: int | None = None, profile: Profile | None = None,
                everyone: bool = False) -> Decorator:  # fmt: skip
@@ -82,9 +85,10 @@ class Api:
         return self._register(method, rule, lambda endpoint: Route(door, endpoint, door, "", 1, profile, everyone))
 
     def get(self, rule: str, *, permission: str, profile: Profile | None = None, per_window: int | None = None,
-            verb: Verb = "") -> Decorator:  # fmt: skip
+            verb: Verb = "", streams: bool = False, lists: bool = False) -> Decorator:  # fmt: skip
         """`route` for GET, which answers HEAD too."""
-        return self.route("GET", rule, permission=permission, profile=profile, per_window=per_window, verb=verb)
+        return self.route("GET", rule, permission=permission, profile=profile, per_window=per_window, verb=verb,
+                          streams=streams, lists=lists)  # fmt: skip
 
     def post(self, rule: str, *, permission: str, cost: int = 1, profile: Profile | None = None,
              writes: Writes = "", remember: bool = False, verb: Verb = "") -> Decorator:  # fmt: skip
@@ -191,10 +195,11 @@ def prove(request: Request, permission: str, cost: int = 1, parameters: Mapping[
     permit(request, permission, parameters or {})
 
 
-def authenticate(request: Request, cost: int) -> None:
+def authenticate(request: Request, cost: int, *, streams: bool = False) -> None:
     """Prove who asks and charge the window; raises as guard.authenticate."""
     cookie = cookies.session_of(request) if not (request.headers.get("authorization") or request.ticket) else None
-    given = Credentials(request.headers.get("authorization"), request.ticket, cookie, request.source_ip)
+    stream = request.last_event.partition(".")[2] if streams else None
+    given = Credentials(request.headers.get("authorization"), request.ticket, cookie, request.source_ip, stream)
     named = (request.headers.get("x-tenant-id"), request.named_tenant)
     proof = guard.authenticate(given, named, request.id, cost)
     request.proof, request.left = proof, proof.left.headers()
@@ -212,6 +217,17 @@ def permit(request: Request, permission: str, parameters: Mapping[str, str]) -> 
     entity = registry.find(parameters["entity"] if resource == roles.ENTITY else resource)
     held = permission.replace(roles.ENTITY, entity.path)
     guard.require(proof, held, roles.least_of(held, entity.model.access), request.source_ip)
+
+
+def _listing(endpoint: Endpoint) -> Endpoint:
+    def answer(request: Request, **parameters: str) -> Reply:
+        from sheaf.features.realtime import cursors
+
+        cursor = cursors.present(request.caller)  # before anything is read: what is told from there on may be known already
+        reply = endpoint(request, **parameters)
+        return replace(reply, headers={"X-Event-Cursor": cursor, **reply.headers})
+
+    return answer
 
 
 def _remembering(endpoint: Endpoint) -> Endpoint:

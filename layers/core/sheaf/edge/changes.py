@@ -18,7 +18,7 @@ from sheaf.features.uploads import arrivals
 from sheaf.features.webhooks import fan_out, warnings
 from sheaf.features.webhooks.fan_out import News
 from sheaf.jobs import follow as jobs
-from sheaf.records import ahead, events, searching
+from sheaf.records import ahead, events, journal, searching
 from sheaf.records.events import Event
 from sheaf.store import keys, queues, table
 from sheaf.store.table import Item
@@ -36,7 +36,7 @@ class Batch:
     def follow_all(self, batch: consume.Event) -> consume.Failures:
         """The changes of a stream, or of the queue of those that were set aside."""
         if not consume.is_stream(batch):
-            return consume.messages(batch, lambda record, _: self._follow_one(record))
+            return consume.messages(batch, lambda record, _: self._follow_one(record), config().changes_aside_queue_url)
         try:
             found = [events.from_images(*_images(record)) for record in batch["Records"] if _is_of_rows(record)]
             self.written = ahead.write(event for event in found if event)
@@ -83,7 +83,7 @@ class Batch:
 
     def _tell(self, event: Event) -> None:
         if event.id not in self.written:
-            events.store(event)
+            journal.store(event)
         self.news.add(event)
 
 

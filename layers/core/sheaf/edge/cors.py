@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from sheaf.base.config import config
 from sheaf.edge.request import Request
 
-_ASKED = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer, X-Request-Id, X-Tenant-Id"
+_ASKED = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Prefer, X-Request-Id, X-Tenant-Id"
 _SHOWN = ("ETag, Location, Retry-After, X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, "
-          "X-API-Version, Idempotent-Replayed, Preference-Applied")  # fmt: skip
+          "X-API-Version, Idempotent-Replayed, Preference-Applied, X-Event-Cursor")  # fmt: skip
 _PREFLIGHT_SECONDS = 7_200  # the most that Chromium keeps
 
 

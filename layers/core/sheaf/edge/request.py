@@ -64,6 +64,11 @@ class Request:
         return Device(self.source_ip, self.headers.get("user-agent", ""))
 
     @property
+    def last_event(self) -> str:
+        """The `id` of the last event that the client of a stream has got, or nothing."""
+        return self.headers.get("last-event-id", "")
+
+    @property
     def prefer(self) -> Preferences:
         """What the client would like."""
         return prefer.parse(self.headers.get("prefer", ""))

@@ -25,7 +25,7 @@ ORDERS = ("or1", "or2")  # and by order
 FILES = "uploads"  # the path of the files
 EVENTS = 7  # events that an entity may name
 RESERVED = frozenset({"admin", "api", "audience", "auth", "batch", "bulk", "contact", "docs", "errors", "events", "export",
-                      "gdpr", "health", "hello", "import", "jobs", "me", "members", "sessions", "tenant", "tenants",
+                      "gdpr", "health", "hello", "import", "jobs", "me", "members", "sessions", "stream", "tenant", "tenants",
                       "tickets", "uploads", "webhooks"})  # fmt: skip
 
 _PATH = re.compile(r"[a-z][a-z0-9_]{0,62}")

@@ -1,4 +1,4 @@
-"""A change of a row and the event it is: made from the stream's images, stored once, told to whoever asks.
+"""A change of a row and the event it is: made from the stream's images, stored once (journal.py), told to whoever asks.
 
 The event's id is derived from (row, version), so a stream record that comes twice is still one event.
 """
@@ -85,7 +85,10 @@ class Event:
 
     def body(self, *, thin: bool = False) -> bytes:
         """The event as it is sent; `thin` leaves nothing of the row but its id."""
-        data = to_json({"id": self.row}).decode() if thin else self.shown
+        return self.body_of(to_json({"id": self.row}).decode() if thin else self.shown)
+
+    def body_of(self, data: str) -> bytes:
+        """The event as it is sent, with this JSON in the place of its data."""
         head = {
             "id": self.id,
             "type": self.type,
@@ -149,11 +152,6 @@ def of_published(new: Item) -> Event:
     return Event(tenant=keys.tenant_of(new["pk"]), path="events", id=_event_id(new["sk"], new["v"], new["u"]), type=new["t"],
                  row=new["sk"], sequence=new["v"], at_ms=new["u"], actor=new["a"], request_id=new["q"], data=new["d"],
                  previous=_event_id(new["sk"], new["v"] - 1, new["pu"]) if "pu" in new else None, before=None)  # fmt: skip
-
-
-def store(event: Event) -> None:
-    """Write the change row; the second time nothing happens."""
-    table.put_new(config().events_table, *row_of(event))
 
 
 def store_aside(event: Event, days: int) -> None:

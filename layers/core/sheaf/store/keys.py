@@ -169,6 +169,34 @@ def change(scope: Scope, row_id: str, version: int) -> Key:
     return Key(f"{scope.tenant}#change#{row_id}", f"{version:012d}")
 
 
+TRACKS = 4
+
+
+def track_of(row_id: str) -> int:
+    """The track of the event log that holds the events of a row."""
+    return sha256(row_id.encode()).digest()[0] % TRACKS
+
+
+def tracks(scope: Scope) -> str:
+    """The partition that says how far each track of the tenant's event log has come."""
+    return f"{scope.tenant}#tracks"
+
+
+def track(scope: Scope, number: int) -> Key:
+    """How far one track has come."""
+    return Key(tracks(scope), str(number))
+
+
+def tracked(scope: Scope, number: int) -> str:
+    """The partition of the index of Events that holds the changes of a track, by their numbers."""
+    return f"{scope.tenant}#track#{number}"
+
+
+def on_track(number: int) -> str:
+    """The place of a change in that index."""
+    return f"{number:015d}"
+
+
 def word(scope: Scope, path: str, text: str, row_id: str) -> Key:
     """That a row holds a word; words with the same first letter share a partition, sorted."""
     return Key(f"{scope.tenant}#word#{path}#{text[:1]}", f"{text}\0{row_id}")
@@ -279,6 +307,11 @@ def tries(mailbox: str) -> Key:
 def letters_sent(mailbox: str, sender: str) -> Key:
     """How many letters a mailbox was sent lately, by a tenant or at the request of whoever."""
     return Key(f"@letters#{mailbox}", sender)
+
+
+def hold(slot: int) -> Key:
+    """One of the requests of the installation that may be held at once."""
+    return Key(f"@hold#{slot}", "hold")
 
 
 def storage(scope: Scope) -> Key:

@@ -75,15 +75,16 @@ def get(table: str, key: Key) -> Item | None:
     return decode(answer["Item"]) if "Item" in answer else None
 
 
-def get_many(table: str, found: Sequence[Key]) -> dict[Key, Item]:
-    """Those of the items that exist (consistent reads, 100 a call)."""
+def get_many(table: str, found: Sequence[Key], *, names: Sequence[str] = ()) -> dict[Key, Item]:
+    """Those of the items that exist (consistent reads, 100 a call); `names` leaves only these attributes, the keys among them."""
     items: dict[Key, Item] = {}
+    asked: dict[str, Any] = {"ConsistentRead": True, **(_projected(names) if names else {})}
     for start in range(0, len(found), 100):
         wanted = [encode({"pk": key.pk, "sk": key.sk}) for key in found[start : start + 100]]
         for _ in range(20):
             if not wanted:
                 break
-            answer = call("batch_get_item", RequestItems={table: {"Keys": wanted, "ConsistentRead": True}})
+            answer = call("batch_get_item", RequestItems={table: {"Keys": wanted, **asked}})
             for raw in answer["Responses"].get(table, []):
                 item = decode(raw)
                 items[Key(item["pk"], item["sk"])] = item
@@ -227,8 +228,9 @@ def query(table: str, span: Span | str, *, after: str = "", newest_first: bool =
         return
     request = found.request(table)
     if names:
-        request["ProjectionExpression"] = ", ".join(f"#{name}" for name in names)
-        request["ExpressionAttributeNames"] |= {f"#{name}": name for name in names}
+        projected = _projected(names)
+        projected["ExpressionAttributeNames"] |= request["ExpressionAttributeNames"]
+        request |= projected
     request |= {"ScanIndexForward": not newest_first, "Limit": page + bool(after)}
     while True:
         answer = call("query", **request)
@@ -277,6 +279,11 @@ def encode(item: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def decode(item: Mapping[str, Mapping[str, Any]]) -> Item:
     """DynamoDB's typed values as plain ones."""
     return {name: _decoded(value) for name, value in item.items()}
+
+
+def _projected(names: Sequence[str]) -> dict[str, Any]:
+    named = {f"#{name}": name for name in names}
+    return {"ProjectionExpression": ", ".join(named), "ExpressionAttributeNames": named}
 
 
 def _bindings(text: str, values: Mapping[str, Any]) -> dict[str, Any]:

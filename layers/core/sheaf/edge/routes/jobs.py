@@ -15,7 +15,7 @@ from sheaf.jobs import progress
 
 def register(api: Api) -> None:
     """Add the routes."""
-    api.get("/v1/jobs", permission="jobs:read")(_list)
+    api.get("/v1/jobs", permission="jobs:read", lists=True)(_list)
     api.get("/v1/jobs/<job_id>", permission="jobs:read")(_show)
     api.post("/v1/jobs/<job_id>/cancel", permission="jobs:write")(_cancel)
     api.post("/v1/jobs/<job_id>/retry", permission="jobs:write", cost=5)(_retry)

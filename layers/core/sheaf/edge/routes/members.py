@@ -15,7 +15,8 @@ from sheaf.records.page import Page
 
 def register(api: Api) -> None:
     """Add the routes."""
-    api.get("/v1/admin/users", permission="members:read", profile=ADMIN, per_window=ADMIN_USERS_PER_WINDOW)(_list)
+    api.get("/v1/admin/users", permission="members:read", profile=ADMIN, per_window=ADMIN_USERS_PER_WINDOW,
+            lists=True)(_list)  # fmt: skip
     api.post("/v1/admin/users", permission="members:write", profile=ADMIN)(_add)
     api.get("/v1/admin/users/<user_id>", permission="members:read")(_show)
     api.route("PATCH", "/v1/admin/users/<user_id>", permission="members:write", remember=True)(_change)

@@ -22,7 +22,7 @@ def _of_entity(work: Callable[..., Reply]) -> Endpoint:
 def register(api: Api) -> None:
     """Add the routes."""
     entity, row = "/v1/<entity>", "/v1/<entity>/<row_id>"
-    api.get(entity, permission="<entity>:read")(_of_entity(rows.listing))
+    api.get(entity, permission="<entity>:read", lists=True)(_of_entity(rows.listing))
     api.post(entity, permission="<entity>:create", writes="row", verb="create")(_of_entity(rows.create))
     api.get(row, permission="<entity>:read", verb="show")(_of_entity(rows.show))
     api.route("PUT", row, permission="<entity>:update", writes="row", verb="replace")(_of_entity(rows.replace))

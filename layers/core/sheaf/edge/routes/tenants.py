@@ -20,7 +20,7 @@ def register(api: Api) -> None:
     api.post("/v1/tenants", permission="tenants:write")(_create)
     api.get("/v1/tenants/<tenant_id>", permission="tenant:read")(_show)
     api.route("PATCH", "/v1/tenants/<tenant_id>", permission="tenant:write", remember=True)(_change)
-    api.get("/v1/tenants/<tenant_id>/members", permission="members:read")(_members)
+    api.get("/v1/tenants/<tenant_id>/members", permission="members:read", lists=True)(_members)
     api.route("DELETE", "/v1/tenants/<tenant_id>/members/<user_id>", permission="members:write")(_remove)
     api.get("/v1/tenants/<tenant_id>/invitations", permission="members:read")(_invitations)
     api.post("/v1/tenants/<tenant_id>/invitations", permission="members:write")(_invite)

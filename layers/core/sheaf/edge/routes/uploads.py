@@ -19,7 +19,7 @@ def register(api: Api) -> None:
     """Add the routes."""
     api.post("/v1/upload", permission="uploads:write", cost=5, profile=UPLOAD)(_receive)
     api.post(_FILES, permission="uploads:write")(_create)
-    api.get(_FILES, permission="uploads:read")(later(_ROWS, "files"))
+    api.get(_FILES, permission="uploads:read", lists=True)(later(_ROWS, "files"))
     api.public("GET", f"{_FILES}/jwks.json", everyone=True)(_keys)
     api.post(f"{_FILES}/sign", permission="uploads:write")(_sign_request)
     api.get(f"{_FILES}/<file_id>", permission="uploads:read")(_show)

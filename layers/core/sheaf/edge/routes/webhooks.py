@@ -1,4 +1,4 @@
-"""Webhooks: the endpoints of a tenant, their deliveries and how to repair them, the catalogue of events, and publishing."""
+"""Webhooks: the endpoints of a tenant, their deliveries and how to repair them, and the catalogue of events."""
 
 import json
 
@@ -11,7 +11,7 @@ from sheaf.edge.request import Request
 from sheaf.edge.routes import inbound
 from sheaf.entity import query
 from sheaf.entity.body import object_of
-from sheaf.features.webhooks import endpoints, history, publishing, repair, replay
+from sheaf.features.webhooks import endpoints, history, repair, replay
 
 _TESTS_PER_WINDOW = 20
 _READ, _WRITE = "webhooks:read", "webhooks:write"
@@ -22,7 +22,7 @@ def register(api: Api) -> None:
     for path in ("/v1/webhooks", "/v1/webhooks/register"):
         api.post(path, permission=_WRITE)(_register)
     for path in ("/v1/webhooks", "/v1/webhooks/list"):
-        api.get(path, permission=_READ)(_list)
+        api.get(path, permission=_READ, lists=True)(_list)
     one = "/v1/webhooks/<webhook_id>"
     api.get(one, permission=_READ)(_show)
     api.route("PATCH", one, permission=_WRITE)(_change)
@@ -41,7 +41,6 @@ def register(api: Api) -> None:
     for path, endpoint in ((f"{one}/test", _test), ("/v1/webhooks/test", _test_named)):
         api.route("POST", path, permission=_WRITE, per_window=_TESTS_PER_WINDOW)(endpoint)
     api.get("/v1/event-types", permission="event-types:read")(_event_types)
-    api.post("/v1/events", permission="events:publish")(_publish)
     inbound.register_administration(api)
 
 
@@ -152,7 +151,3 @@ def _tested(request: Request, webhook_id: str, type_: object) -> Reply:
 def _event_types(request: Request) -> Reply:
     found = reference.event_types()
     return paged(found, len(found), None)
-
-
-def _publish(request: Request) -> Reply:
-    return Reply(publishing.publish(request.caller, request.json(), request.once()), 202)

@@ -1,6 +1,5 @@
-"""Which types of events there are, and whether a webhook has asked for one."""
+"""Whether a webhook has asked for an event."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,27 +9,10 @@ from sheaf.base import ids
 from sheaf.base.clock import now_ms
 from sheaf.base.errors import InvalidParameter
 from sheaf.base.log import log
-from sheaf.entity import filters, registry
-from sheaf.entity.names import OPERATIONAL, VERBS
+from sheaf.entity import event_types, filters, registry
 from sheaf.records.events import Event
 from sheaf.store.keys import Scope
 from sheaf.store.table import Item
-
-PATTERN = re.compile(r"\*|[a-z][a-z_]{0,62}\.(\*|[a-z_]{1,32})")
-
-
-def types() -> list[str]:
-    """Every type of an event that can be sent, sorted."""
-    from sheaf.entity import custom
-
-    entities = [registry.find(path) for path in registry.paths()] + [registry.files()]
-    told = [f"{entity.word}.{name}" for entity in entities for name in (*VERBS, *entity.model.events)]
-    return sorted([*told, *custom.known(), *OPERATIONAL])
-
-
-def unknown(pattern: str, known: list[str]) -> bool:
-    """Whether `task.created`, `task.*` or `*` stands for no type that there is."""
-    return pattern != "*" and not any(name == pattern or f"{name.partition('.')[0]}.*" == pattern for name in known)
 
 
 def imagined(scope: Scope, type_: str, data: Mapping[str, Any]) -> Event:
@@ -63,7 +45,7 @@ def wants(webhook: Item, event: Event) -> bool | None:
 
 def fits(asked: Mapping[str, Any], event: Event) -> bool:
     """Whether an event is among those that `{"events", "filter"}` asks for. Raises InvalidParameter where the filter is wrong."""
-    if {event.type, f"{event.type.partition('.')[0]}.*", "*"}.isdisjoint(asked["events"]):
+    if not event_types.covers(asked["events"], event.type):
         return False
     if not asked.get("filter"):
         return True

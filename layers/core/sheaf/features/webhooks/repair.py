@@ -9,6 +9,7 @@ from sheaf.base.bounds import DELIVERY_DAYS, WEBHOOK_TIMEOUT_SECONDS
 from sheaf.base.clock import now_ms
 from sheaf.base.config import config
 from sheaf.base.errors import Conflict, NotFound, ValidationFailed
+from sheaf.entity import event_types
 from sheaf.entity.body import object_of
 from sheaf.features.webhooks import again, catalogue, endpoints, hints, history, lanes, ledger
 from sheaf.features.webhooks.hints import Hint
@@ -79,7 +80,7 @@ def precheck(caller: Caller, webhook_id: str, body: object) -> dict[str, Any]:
     webhook = endpoints.find(caller, webhook_id)
     asked = object_of(body, "type", "data")
     wrong: dict[str, str] = {}
-    if asked.get("type") not in catalogue.types():
+    if asked.get("type") not in event_types.every():
         wrong["type"] = "must be a type that GET /v1/event-types lists"
     if not isinstance(asked.get("data"), dict):
         wrong["data"] = "must be an object"

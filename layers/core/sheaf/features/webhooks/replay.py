@@ -12,6 +12,7 @@ from sheaf.base.bounds import DELIVERY_DAYS, EXPORT_STEP_SECONDS, SCANNED_ROWS, 
 from sheaf.base.clock import iso, now_ms
 from sheaf.base.config import config
 from sheaf.base.errors import Conflict, InvalidParameter, ValidationFailed
+from sheaf.entity import event_types
 from sheaf.entity.body import object_of
 from sheaf.features.webhooks import again, catalogue, endpoints, hints, history, ledger
 from sheaf.features.webhooks.hints import Hint
@@ -71,9 +72,10 @@ def read(webhook_id: str, body: object, which: Which | None = None) -> tuple[Rep
     if asked.get("missedOnly") is True and times.get(begin, at_ms) < at_ms - DELIVERY_DAYS * _DAY_MS:
         wrong[begin] = f"must be within the last {DELIVERY_DAYS} days: what was missed is known for so long"
     types = asked.get("types") or []
-    known = catalogue.types()
+    known = event_types.every()
     if not isinstance(types, list) or len(types) > WEBHOOK_EVENTS or not all(
-        isinstance(each, str) and catalogue.PATTERN.fullmatch(each) and not catalogue.unknown(each, known) for each in types
+        isinstance(each, str) and event_types.PATTERN.fullmatch(each) and not event_types.is_unknown(each, known)
+        for each in types
     ):  # fmt: skip
         wrong["types"] = f"must be a list of at most {WEBHOOK_EVENTS} types that GET /v1/event-types lists, or task.*"
     for name in ("missedOnly", "preview"):

@@ -19,9 +19,8 @@ from sheaf.base.bounds import (
 from sheaf.base.clock import now_ms
 from sheaf.base.config import config
 from sheaf.base.errors import InvalidParameter, ValidationFailed
-from sheaf.entity import filters, registry
+from sheaf.entity import event_types, filters, registry
 from sheaf.entity.body import object_of
-from sheaf.features.webhooks import catalogue
 from sheaf.store.addresses import AddressRefused, checked_url
 
 _FIELDS = ("url", "events", "description", "filter", "headers", "payload", "rateLimit", "asymmetric")
@@ -140,11 +139,11 @@ def _wrong_url(url: object) -> dict[str, str]:
 def _wrong_events(events: object) -> dict[str, str]:
     if not isinstance(events, list) or not 1 <= len(events) <= WEBHOOK_EVENTS:
         return {"events": f"must be a list of 1 to {WEBHOOK_EVENTS} event types"}
-    known, wrong = catalogue.types(), {}
+    known, wrong = event_types.every(), {}
     for number, event in enumerate(events):
-        if not (isinstance(event, str) and catalogue.PATTERN.fullmatch(event)):
+        if not (isinstance(event, str) and event_types.PATTERN.fullmatch(event)):
             wrong[f"events.{number}"] = "must look like task.created, task.* or *"
-        elif catalogue.unknown(event, known):
+        elif event_types.is_unknown(event, known):
             wrong[f"events.{number}"] = f"there is no event {event}; GET /v1/event-types lists them"
     return wrong
 

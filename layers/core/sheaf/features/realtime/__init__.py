@@ -1,0 +1,1 @@
+"""Real time: the event log, streams and sockets, all on one cursor."""

@@ -1,0 +1,126 @@
+"""What a stream, a subscription or a page of the event log is asked for: types, an entity, a row, a filter, fields."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from sheaf.access.caller import Caller
+from sheaf.base import ids
+from sheaf.base.bounds import SUBSCRIPTION_FILTER_BYTES, WEBHOOK_EVENTS
+from sheaf.base.clock import now_ms
+from sheaf.base.errors import InvalidParameter
+from sheaf.entity import event_types, filters, registry
+from sheaf.entity.filters import EVERYTHING, Group
+from sheaf.entity.registry import EntityType
+from sheaf.features.realtime import sight
+from sheaf.records.events import Event
+from sheaf.store.table import Item
+
+Shape = Callable[[EntityType, Mapping[str, Any]], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which events, and how much of each. Empty: every type, every entity, every row, every field."""
+
+    types: frozenset[str] = frozenset()  # task.created, task.*
+    paths: frozenset[str] = frozenset()
+    row: str = ""
+    condition: Group = EVERYTHING
+    fields: tuple[str, ...] = ()
+
+    def is_hinted(self, item: Item) -> bool:
+        """Whether a change may hold such an event, by what the index of the log says of it."""
+        if self.paths and item["pa"] not in self.paths:
+            return False
+        return any(self._names(type_) for type_ in (item["ty"], *item.get("al", ())))
+
+    def fits(self, event: Event) -> bool:
+        """Whether an event is one of them. A change that takes a row out of the filter is one: its row is no match any more."""
+        if (self.paths and event.path not in self.paths) or (self.row and event.row != self.row) or not self._names(event.type):
+            return False
+        if not self.condition.parts or filters.matches(event.document, self.condition):
+            return True
+        before = event.document_before
+        return event.verb == "updated" and before is not None and filters.matches(before, self.condition)
+
+    def _names(self, type_: str) -> bool:
+        return not self.types or event_types.covers(self.types, type_)
+
+
+def seen_by(caller: Caller, wanted: Wanted) -> tuple[Callable[[Item], bool], Callable[[Event], bool]]:
+    """The two tests of `journal.read` for what a caller wants and may see."""
+    known: dict[str, bool] = {}
+
+    def hinted(item: Item) -> bool:
+        path = item["pa"]
+        if path not in known:
+            known[path] = sight.may_see(caller, path)
+        return known[path] and wanted.is_hinted(item)
+
+    return hinted, lambda event: wanted.fits(event) and sight.sees(caller, event)
+
+
+def rendered(event: Event, fields: tuple[str, ...] = (), shape: Shape | None = None) -> str:
+    """An event as it is sent, as JSON: of a deleted row nothing but its id."""
+    return event.body_of(data_of(event, fields, shape)).decode()
+
+
+def data_of(event: Event, fields: tuple[str, ...] = (), shape: Shape | None = None) -> str:
+    """What an event says of its row, as JSON."""
+    if event.verb == "deleted":
+        return to_json({"id": event.row}).decode()
+    if not fields and shape is None:
+        return event.shown
+    document: Mapping[str, Any] = from_json(event.shown)
+    if fields:
+        document = {name: value for name, value in document.items() if name in fields or name == "id"}
+    entity = registry.known(event.path) if shape else None
+    return to_json(shape(entity, document) if shape and entity else document).decode()
+
+
+def types_of(found: list[str], where: str = "types") -> frozenset[str]:
+    """The patterns of types in a request; raises InvalidParameter for one that stands for nothing."""
+    if len(found) > WEBHOOK_EVENTS:
+        raise InvalidParameter.naming({where: f"must be at most {WEBHOOK_EVENTS} types"})
+    known = event_types.every()
+    for name in found:
+        if not event_types.PATTERN.fullmatch(name):
+            raise InvalidParameter.naming({where: "must look like task.created, task.* or *"})
+        if event_types.is_unknown(name, known):
+            raise InvalidParameter.naming({where: f"there is no event {name}; GET /v1/event-types lists them"})
+    return frozenset(found)
+
+
+def path_of(caller: Caller, text: str, where: str = "entity") -> str:
+    """The path of an entity that the caller may see events of; raises InvalidParameter."""
+    if not sight.may_see(caller, text):
+        raise InvalidParameter.naming({where: f"there is no entity {text[:64]!r} that you may read"})
+    return text
+
+
+def row_of(entity: EntityType | None, text: str, where: str = "row") -> str:
+    """The id of a row; raises InvalidParameter."""
+    if entity is None or not ids.is_id(text, entity.prefix):
+        raise InvalidParameter.naming({where: "must be the id of a row of the entity"})
+    return text
+
+
+def fields_of(entity: EntityType | None, names: list[str], where: str = "fields") -> tuple[str, ...]:
+    """The fields of an entity; raises InvalidParameter."""
+    if entity is None:
+        raise InvalidParameter.naming({where: "needs an entity"})
+    if wrong := [name for name in names if name not in entity.kinds]:
+        raise InvalidParameter.naming({where: f"{entity.word} has no field {wrong[0][:64]!r}"})
+    return tuple(dict.fromkeys(names))
+
+
+def condition_of(entity: EntityType | None, text: str) -> Group:
+    """The condition that a filter's JSON is, read now; raises InvalidParameter."""
+    if entity is None:
+        raise InvalidParameter.naming({"filter": "needs an entity"})
+    if len(text.encode()) > SUBSCRIPTION_FILTER_BYTES:
+        raise InvalidParameter.naming({"filter": f"must be at most {SUBSCRIPTION_FILTER_BYTES:,} bytes of JSON"})
+    return filters.from_json(entity, from_json(text), now_ms())
