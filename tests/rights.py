@@ -98,7 +98,9 @@ def asked(service: str, operation: str, params: Mapping[str, Any]) -> list[Right
         return [(action, f"{params['Bucket']}/*")]
     if service == "sqs":
         action = "SendMessage" if operation == "SendMessageBatch" else operation
-        return [(f"sqs:{action}", params["QueueUrl"].rpartition("/")[2])]
+        return [(f"sqs:{action}", params["QueueUrl"].rpartition("/")[2].removesuffix(".fifo"))]
+    if service == "apigatewaymanagementapi":
+        return [("execute-api:ManageConnections", "SocketsApi")]
     if service == "secretsmanager":
         return [("secretsmanager:GetSecretValue", "SigningSecret")]
     if service == "kms":
@@ -155,6 +157,8 @@ def _place(resource: Any) -> str:
     text = resource["Fn::Sub"]
     if match := re.fullmatch(r"\$\{(\w+)\.Arn\}/index/\*", text):
         return f"{match[1]}/index"
+    if "execute-api" in text:
+        return "SocketsApi"
     match = re.search(r"\$\{AWS::StackName\}-(\w+)-.*?(/\*)?$", text)
     assert match is not None, text
     return f"{match[1]}{match[2] or ''}"

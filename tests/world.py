@@ -21,6 +21,8 @@ from urllib.parse import unquote, urlsplit
 
 from botocore.client import BaseClient
 from moto import mock_aws
+from moto.apigatewaymanagementapi.models import Connection, apigatewaymanagementapi_backends
+from moto.core.exceptions import JsonRESTError
 from moto.dynamodb.models import dynamodb_backends
 from moto.ses.models import ses_backends
 
@@ -48,6 +50,7 @@ QUEUES = (
     "ImagesQueue",
     "ChangesAsideQueue",
     "DeliveriesDeadQueue",
+    "SocketsQueue.fifo",
 )
 TABLES = ("RecordsTable", "ControlTable", "EventsTable", "LimitsTable")
 ENVIRONMENT = {
@@ -119,6 +122,61 @@ class Tenant:
     setup: Caller
 
 
+class Open(dict[str, Any]):
+    """The open sockets of the emulated management API: a closed one is gone, as on AWS."""
+
+    def __missing__(self, connection: str) -> Any:
+        raise JsonRESTError("GoneException", connection, code=410)
+
+
+class Socket:
+    """The client's side of a WebSocket."""
+
+    def __init__(self, key: str, ticket: str, headers: Mapping[str, str]) -> None:
+        self.id = new("con")
+        self._read = 0
+        credential = {"Authorization": f"Bearer {key}"} if key else {}
+        self.status = self._tell("CONNECT", headers={**credential, **headers},
+                                 queryStringParameters={"ticket": ticket} if ticket else None)  # fmt: skip
+        if self.status == 200:
+            sockets()[self.id] = Connection()
+
+    def say(self, message: Any) -> int:
+        return self._tell("MESSAGE", body=message if isinstance(message, str) else json.dumps(message))
+
+    def heard(self) -> list[Any]:
+        """The messages since the last look."""
+        text = sockets()[self.id].data[self._read :].decode()
+        self._read += len(text.encode())
+        found, at = [], 0
+        while at < len(text):
+            message, at = json.JSONDecoder().raw_decode(text, at)
+            found.append(message)
+        return found
+
+    @property
+    def is_open(self) -> bool:
+        return self.id in sockets()
+
+    def vanish(self) -> None:
+        """Be gone without a word."""
+        sockets().pop(self.id, None)
+
+    def close(self) -> None:
+        self.vanish()
+        self._tell("DISCONNECT")
+
+    def _tell(self, kind: str, **more: Any) -> int:
+        sent = event("sockets.subscribe")
+        sent["requestContext"] |= {"connectionId": self.id, "eventType": kind, "requestId": new("req")}
+        with rights.of("sockets"):
+            return int(function("sockets").handler({**sent, **more}, CONTEXT)["statusCode"])
+
+
+def sockets() -> dict[str, Any]:
+    return apigatewaymanagementapi_backends["123456789012"]["us-east-1"].connections
+
+
 _modules: dict[str, ModuleType] = {}
 
 
@@ -151,7 +209,8 @@ class World:
         sqs, s3 = aws.client("sqs"), aws.client("s3")
         for queue in QUEUES:
             # Visible again at once, so that a failed message comes back without waiting.
-            sqs.create_queue(QueueName=queue, Attributes={"VisibilityTimeout": "0"})
+            fifo = {"FifoQueue": "true"} if queue.endswith(".fifo") else {}
+            sqs.create_queue(QueueName=queue, Attributes={"VisibilityTimeout": "0", **fifo})
         for bucket in ("uploads", "jobs"):
             s3.create_bucket(Bucket=bucket)
             s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
@@ -160,11 +219,16 @@ class World:
         key = aws.client("kms").create_key(KeyUsage="SIGN_VERIFY", KeySpec="ECC_NIST_P256")["KeyMetadata"]["KeyId"]
         aws.client("kms").create_alias(AliasName="alias/receipts", TargetKeyId=key)
         aws.client("sesv2").create_email_identity(EmailIdentity="no-reply@example.com")
+        apigatewaymanagementapi_backends["123456789012"]["us-east-1"].connections = Open()
         aws.client("secretsmanager").create_secret(Name="signing", SecretString=json.dumps({"kid": "1", "key": "k" * 64}))
 
     def tenant(self, name: str = "Acme", tier: Tier = "enterprise", role: Role = "admin") -> Tenant:
         setup = tenants.create(name, tier)
         return Tenant(setup.tenant, _key(setup, role), setup)
+
+    def socket(self, key: str = "", *, ticket: str = "", headers: Mapping[str, str] | None = None) -> "Socket":
+        """A WebSocket that somebody opens; its `status` is not 200 where it was refused."""
+        return Socket(key, ticket, headers or {})
 
     def open_site(self, tenant: Tenant) -> None:
         """Let a tenant own the public forms."""
@@ -292,6 +356,7 @@ class World:
             "MailsQueue": "on_mail",
             "ImagesQueue": "on_image",
             "ChangesAsideQueue": "on_change",
+            "SocketsQueue.fifo": "on_push",
         }
         for _ in range(rounds):
             moved = False

@@ -1,14 +1,17 @@
-"""Once a minute: what should have come on by itself and did not is seen to: jobs, deliveries, webhooks that only fail."""
+"""Once a minute: what should have come on by itself and did not is seen to: jobs, deliveries, failing webhooks, sockets."""
 
+import time
 from typing import Any
 
 from sheaf.base.log import log
 from sheaf.edge import consume
 from sheaf.edge.start import start
+from sheaf.features.realtime import sweep as realtime
 from sheaf.features.webhooks import sweep as webhooks
 from sheaf.jobs import sweep
 
 start()
+AGAIN_SECONDS = 30.0
 
 
 def handler(event: dict[str, Any], context: Any) -> None:
@@ -24,6 +27,13 @@ def handler(event: dict[str, Any], context: Any) -> None:
     def failing() -> None:
         log.info("webhooks", extra=webhooks.look_after(name, request_id, consume.survives))
 
-    done = [consume.survives(step, {"step": step.__name__}) for step in (due, jobs, failing)]
+    def sockets() -> None:
+        found = realtime.sweep(request_id, consume.survives)
+        if found["open"]:  # again half a minute later: a session that ends now is to be gone within a minute
+            time.sleep(AGAIN_SECONDS)
+            found = realtime.sweep(request_id, consume.survives)
+        log.info("sockets", extra=found)
+
+    done = [consume.survives(step, {"step": step.__name__}) for step in (due, jobs, failing, sockets)]
     if not all(done):
         raise RuntimeError("some of it failed; it is tried again")  # the others were not kept from their work

@@ -183,7 +183,7 @@ def test_a_gap_is_told_and_never_silent(sheaf: world.World, acme: world.Tenant) 
     for number in range(6):
         create(sheaf, acme, str(number))
     sheaf.settle()
-    found, after = walk(sheaf, acme.key)
+    _, after = walk(sheaf, acme.key)
     start = sheaf.http("GET", "/v1/events?limit=1", key=acme.key).json["meta"]["nextCursor"]
     with world.later((EVENT_DAYS + 2) * 86_400):
         assert walk(sheaf, acme.key, after=after)[0] == [], "nothing was lost behind the last event"
@@ -197,7 +197,7 @@ def test_a_gap_is_told_and_never_silent(sheaf: world.World, acme: world.Tenant) 
         told, last = stream(sheaf, acme.key, "/tasks", last=start)
         assert [frame["type"] for frame in told] == ["gap"] and "oldest" in told[0]
         assert [frame["type"] for frame in stream(sheaf, acme.key, "/tasks", last=last)[0]] == ["connected"]
-        [connected, event] = stream(sheaf, acme.key, f"/tasks?after={told[0]['oldest']}")[0]
+        [_, event] = stream(sheaf, acme.key, f"/tasks?after={told[0]['oldest']}")[0]
         assert event["task"]["title"] == "new"
     ahead = cursors.text_of(acme.setup, tuple(place + 800 for place in journal.heads(acme.setup).position))
     assert sheaf.http("GET", f"/v1/events?after={ahead}", key=acme.key).status == 410, "a log that begins anew"

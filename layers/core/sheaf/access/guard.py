@@ -3,12 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sheaf.access import networks, roles, tenants, tickets, tokens
+from sheaf.access import limits, networks, roles, tenants, tickets, tokens
 from sheaf.access.caller import Caller
 from sheaf.access.limits import PER_WINDOW, Allowance, spend, spend_quota
+from sheaf.base.config import config
 from sheaf.base.errors import AddressDenied, TenantDisabled, TenantMismatch, Unauthenticated
 from sheaf.entity.names import Least
-from sheaf.store import keys
+from sheaf.store import keys, table
+from sheaf.store.keys import Scope
 from sheaf.store.table import Item
 
 
@@ -34,8 +36,8 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
-class _Unproven:
-    """A principal that a credential names, before anything is proven."""
+class Named:
+    """A principal that a credential names, before anything is proven. `tenant` makes it a scope, though an unproven one."""
 
     tenant: str
     principal: str
@@ -48,7 +50,11 @@ def authenticate(given: Credentials, named: Iterable[str | None], request_id: st
     Raises Unauthenticated, RateLimited, TenantDisabled, AddressDenied, or TenantMismatch where the request has `named`
     another tenant.
     """
-    scope = _named_by(given)
+    return prove(_named_by(given), named, given.address, request_id, cost)
+
+
+def prove(scope: Named, named: Iterable[str | None], address: str, request_id: str, cost: int = 1) -> Proof:
+    """`authenticate` for a principal whom a credential has named before: that of an open socket."""
     tenant = tenants.believed(scope)
     limit = PER_WINDOW[tenant["tier"]] if tenant else 0
     row, left = spend(keys.principal(scope, scope.principal), limit, session=scope.session, cost=cost)
@@ -56,13 +62,30 @@ def authenticate(given: Credentials, named: Iterable[str | None], request_id: st
         raise TenantDisabled("This tenant is disabled")
     if any(each is not None and each != scope.tenant for each in named):
         raise TenantMismatch("The request names another tenant than its credential")
-    if "ips" in row and not networks.holds(row["ips"], given.address):
+    if "ips" in row and not networks.holds(row["ips"], address):
         raise AddressDenied("This API key may not be used from this address")
     spend_quota(scope, tenant["tier"], cost)
+    return Proof(_caller(scope, row, request_id), scope.principal, tenant, left)
+
+
+def living(scope: Scope, principals: Iterable[Named], request_id: str) -> dict[Named, Caller]:
+    """Those of a tenant's principals who would be let in now, without a charge: their rows as they stand."""
+    tenant = tenants.believed(scope)
+    if tenant is None or tenant["st"] != "active":
+        return {}
+    found = {each: keys.principal(scope, each.principal) for each in principals}
+    rows = table.get_many(config().limits_table, list(dict.fromkeys(found.values())))
+    return {
+        each: _caller(each, rows[key], request_id)
+        for each, key in found.items()
+        if key in rows and limits.is_alive(rows[key], each.session)
+    }
+
+
+def _caller(scope: Named, row: Item, request_id: str) -> Caller:
     scopes = frozenset(row["sc"]) if "sc" in row else None
-    caller = Caller(scope.tenant, row.get("id", scope.principal), row["role"], request_id,
-                    "user" if scope.session else "key", session=scope.session, until=row.get("exp"), scopes=scopes)  # fmt: skip
-    return Proof(caller, scope.principal, tenant, left)
+    return Caller(scope.tenant, row.get("id", scope.principal), row["role"], request_id,
+                  "user" if scope.session else "key", session=scope.session, until=row.get("exp"), scopes=scopes)  # fmt: skip
 
 
 def charge(proof: Proof, cost: int) -> Allowance:
@@ -80,22 +103,22 @@ def require(proof: Proof, permission: str, least: Least, address: str) -> None:
         raise AddressDenied("Admins of this tenant may do this only from the addresses that it names")
 
 
-def _named_by(given: Credentials) -> _Unproven:
+def _named_by(given: Credentials) -> Named:
     if given.authorization:
         credential = _bearer(given.authorization)
         if credential.startswith("sk_"):
-            return _Unproven(tokens.tenant_of_key(credential), tokens.principal_of_key(credential))
+            return Named(tokens.tenant_of_key(credential), tokens.principal_of_key(credential))
         return _of(tokens.read(credential))
     if given.ticket:
         found = tickets.redeem(given.ticket) if given.stream is None else tickets.redeem_for_stream(given.ticket, given.stream)
-        return _Unproven(found.tenant, found.principal, found.session)
+        return Named(found.tenant, found.principal, found.session)
     if given.cookie:
         return _of(tokens.read(given.cookie, "session+jwt"))
     raise Unauthenticated("No authentication token provided")
 
 
-def _of(claims: tokens.Claims) -> _Unproven:
-    return _Unproven(claims.tenant, claims.user, claims.session)
+def _of(claims: tokens.Claims) -> Named:
+    return Named(claims.tenant, claims.user, claims.session)
 
 
 def _bearer(authorization: str) -> str:

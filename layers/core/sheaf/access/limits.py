@@ -143,7 +143,7 @@ def _take(key: Key, limit: int, cost: int, alive: str, note: str) -> tuple[Item,
             return row, _allowance(limit, row)
         except ConditionFailed as failure:
             old = failure.old
-        if alive and not _is_alive(old, note):
+        if alive and not is_alive(old, note.partition(".#")[2].partition(" ")[0]):
             raise InvalidToken
         seen = old.get("w", 0) if old else 0
         if cost > limit or (old and seen == window):
@@ -159,10 +159,10 @@ def _take(key: Key, limit: int, cost: int, alive: str, note: str) -> tuple[Item,
     raise RateLimited("Rate limit exceeded. Try again in 1 seconds", headers={"Retry-After": "1"}, extra={"retry_after": 1})
 
 
-def _is_alive(row: Item | None, note: str) -> bool:
+def is_alive(row: Item | None, session: str | None) -> bool:
+    """Whether a principal's row says that it may act, a user by this session."""
     if row is None or row["st"] != "active" or row.get("exp", now() + 1) <= now():
         return False
-    session = note.partition(".#")[2].partition(" ")[0]
     return not session or session in row.get("ss", {})
 
 

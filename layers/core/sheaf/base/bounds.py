@@ -151,7 +151,6 @@ SUBSCRIPTION_FILTER_BYTES = 4_096  # the filter of a subscription, as JSON
 SOCKET_MESSAGE_BYTES = 32_768  # a message from a client
 SOCKET_FRAME_BYTES = 100_000  # of events that are sent together
 CHANNEL_DATA_BYTES = 16_384  # what is published on a channel at once, as JSON
-CATCH_UP_EVENTS = 10_000  # events that a subscription may lie behind; more are read with GET /v1/events
 INBOUND_HOOKS = 50  # inbound hooks of a tenant
 PUBLISHED_DAYS = 60  # how long the order of events under one key is remembered after the last of them
 TOKEN_SECONDS = 900  # an access token

@@ -362,6 +362,14 @@ class TooManyJobs(SheafError):
     title = "Too many jobs"
 
 
+class TooManySockets(SheafError):
+    """The tenant or the caller has as many open sockets as they may have, or a socket as many subscriptions."""
+
+    status = 429
+    code = "too_many_sockets"
+    title = "Too many sockets"
+
+
 class TooManyUploads(SheafError):
     """The tenant has as many announced files that have not arrived as it may have."""
 

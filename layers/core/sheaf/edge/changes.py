@@ -1,4 +1,4 @@
-"""A batch of changes followed: events and their webhooks, words to search by, mails, jobs that begin or have ended.
+"""A batch of changes followed: events, their webhooks and sockets, words to search by, mails, jobs that begin or have ended.
 
 What belongs to every change is written for the whole batch first (records/ahead.py). Then each change is followed on its own,
 in its order; every step may run again without harm, and one that fails sets its whole change aside.
@@ -14,6 +14,7 @@ from sheaf.edge import consume
 from sheaf.entity import registry
 from sheaf.features import images, mails
 from sheaf.features.accounts import invitations, letters
+from sheaf.features.realtime import orders
 from sheaf.features.uploads import arrivals
 from sheaf.features.webhooks import fan_out, warnings
 from sheaf.features.webhooks.fan_out import News
@@ -32,6 +33,7 @@ class Batch:
 
     news: News = field(default_factory=News)  # for webhooks, told at the end of the batch
     written: set[str] = field(default_factory=set)  # the events whose rows are there already
+    told: dict[str, Event] = field(default_factory=dict)  # one event of each tenant, for its sockets
 
     def follow_all(self, batch: consume.Event) -> consume.Failures:
         """The changes of a stream, or of the queue of those that were set aside."""
@@ -42,11 +44,16 @@ class Batch:
             self.written = ahead.write(event for event in found if event)
         except Exception:
             log.warning("changes are written one by one", exc_info=True)
-        return consume.changes(batch, self._follow, _set_aside, self.news.tell)
+        return consume.changes(batch, self._follow, _set_aside, self._finish)
 
     def _follow_one(self, record: Record) -> None:
         self._follow(record)
+        self._finish()
+
+    def _finish(self) -> None:
         self.news.tell()
+        orders.tell(self.told.values())
+        self.told.clear()
 
     def _follow(self, record: Record) -> None:
         new, old = _images(record)
@@ -85,6 +92,7 @@ class Batch:
         if event.id not in self.written:
             journal.store(event)
         self.news.add(event)
+        self.told[event.tenant] = event
 
 
 def _is_of_rows(record: Record) -> bool:

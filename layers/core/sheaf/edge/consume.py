@@ -15,6 +15,8 @@ from sheaf.store import queues
 
 _PAUSES = (10, 30, 90, 300)  # seconds before a message is tried again
 
+_PAUSE_IN_ORDER = 2  # the same of a FIFO queue, where others of its group wait behind it
+
 Event = Mapping[str, Any]
 Failures = dict[str, list[dict[str, str]]]
 
@@ -41,6 +43,28 @@ def messages(event: Event, work: Callable[[Mapping[str, Any], int], None], queue
                     queues.again_in(queue_url, receipt, _PAUSES[min(tries, len(_PAUSES)) - 1])
                 except Exception:
                     log.exception("the message comes again when its visibility timeout is over", extra=told)
+    log.info("messages", extra={"received": len(event["Records"]), "failed": len(failures)})
+    return {"batchItemFailures": failures}
+
+
+def in_order(event: Event, work: Callable[[Mapping[str, Any]], None], queue_url: str) -> Failures:
+    """Run `work(message)` for each record of a FIFO queue; after one that raises, its group waits and comes again with it."""
+    failures: list[dict[str, str]] = []
+    stopped: set[str] = set()
+    for record in event["Records"]:
+        group = record["attributes"]["MessageGroupId"]
+        if group not in stopped:
+            try:
+                work(from_json(record["body"]))
+                continue
+            except Exception as error:
+                tries = int(record["attributes"].get("ApproximateReceiveCount", "1"))
+                told = {"messageId": record["messageId"], "tries": tries, "kind": type(error).__name__}
+                log.warning("message failed", exc_info=True, extra=told)
+                stopped.add(group)
+        failures.append({"itemIdentifier": record["messageId"]})
+        if receipt := record.get("receiptHandle"):
+            survives(lambda receipt=receipt: queues.again_in(queue_url, receipt, _PAUSE_IN_ORDER), record["attributes"])  # type: ignore[misc]
     log.info("messages", extra={"received": len(event["Records"]), "failed": len(failures)})
     return {"batchItemFailures": failures}
 

@@ -33,6 +33,8 @@ def client(service: str) -> Any:
         from sheaf.store import tenancy
 
         return tenancy.walled(botocore.session.get_session()).create_client(service, config=_SETTINGS)
+    if service == "apigatewaymanagementapi":
+        return _session().create_client(service, config=_SETTINGS, endpoint_url=config().sockets_endpoint)
     return _session().create_client(service, config=_S3_SETTINGS if service == "s3" else _SETTINGS)
 
 

@@ -314,6 +314,39 @@ def hold(slot: int) -> Key:
     return Key(f"@hold#{slot}", "hold")
 
 
+SOCKET_SHARDS = 8
+
+
+def sockets(shard: int) -> str:
+    """One of the partitions that list the open sockets of all tenants."""
+    return f"@sockets#{shard}"
+
+
+def socket(connection: str) -> Key:
+    """An open socket: whose it is."""
+    return Key(sockets(sha256(connection.encode()).digest()[0] % SOCKET_SHARDS), connection)
+
+
+def open_sockets(scope: Scope, principal_id: str = "") -> Key:
+    """How many sockets a tenant has open, or one principal."""
+    return Key(f"{scope.tenant}#sockets", principal_id or "all")
+
+
+def push(scope: Scope) -> Key:
+    """How far the events of a tenant have been sent to its sockets; it is there while there are subscriptions."""
+    return Key(f"{scope.tenant}#push", "push")
+
+
+def subscriptions(scope: Scope) -> str:
+    """The partition of the subscriptions of a tenant's sockets."""
+    return f"{scope.tenant}#subscriptions"
+
+
+def subscription(scope: Scope, connection: str, name: str) -> Key:
+    """What one socket has asked for under one name."""
+    return Key(subscriptions(scope), f"{connection}#{name}")
+
+
 def storage(scope: Scope) -> Key:
     """What the files of a tenant take, and how many of them nobody has judged yet."""
     return Key(f"{scope.tenant}#storage", "storage")
@@ -444,6 +477,12 @@ def arrived(sort_key: str) -> tuple[str, str]:
     """The tenant and the file of an entry of the list of arrivals."""
     _, tenant, file_id = sort_key.split("#", 2)
     return tenant, file_id
+
+
+def subscribed(sort_key: str) -> tuple[str, str]:
+    """The connection and the name of a subscription."""
+    connection, _, name = sort_key.partition("#")
+    return connection, name
 
 
 def job_of(sort_key: str) -> str:

@@ -1,5 +1,6 @@
 """Small verbs over SQS: JSON messages, no message lost unnoticed."""
 
+import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,16 +20,26 @@ def again_in(queue_url: str, receipt: str, seconds: int) -> None:
     client("sqs").change_message_visibility(QueueUrl=queue_url, ReceiptHandle=receipt, VisibilityTimeout=seconds)
 
 
+def send_in_order(queue_url: str, messages: Sequence[Message], group: str) -> None:
+    """Send all messages to a FIFO queue, where those of one group are worked on one after the other; raises SendFailed."""
+    named = [{"MessageGroupId": group, "MessageDeduplicationId": secrets.token_hex(16)} for _ in messages]
+    _send(queue_url, messages, named)
+
+
 def send(queue_url: str, messages: Sequence[Message], *, delay: int = 0, group: str = "") -> None:
     """Send all messages (ten a call), visible after `delay` seconds (0–900); raises SendFailed unless all are taken.
 
     `group`: whose they are, where one's messages must not make another's wait (fair queues).
     """
     whose = {"MessageGroupId": group} if group else {}
+    _send(queue_url, messages, [{"DelaySeconds": delay, **whose}] * len(messages))
+
+
+def _send(queue_url: str, messages: Sequence[Message], options: Sequence[Mapping[str, Any]]) -> None:
     for start in range(0, len(messages), 10):
         entries = [
-            {"Id": str(number), "MessageBody": to_json(message).decode(), "DelaySeconds": delay, **whose}
-            for number, message in enumerate(messages[start : start + 10])
+            {"Id": str(number), "MessageBody": to_json(message).decode(), **option}
+            for number, (message, option) in enumerate(zip(messages[start : start + 10], options[start:], strict=False))
         ]
         answer = client("sqs").send_message_batch(QueueUrl=queue_url, Entries=entries)
         if failed := answer.get("Failed"):
