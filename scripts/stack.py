@@ -252,7 +252,7 @@ def up(stack: Stack) -> dict[str, Any]:
     say("making the demo tenants" if fresh else "keeping the demo tenants")
     description = {
         "base_url": f"http://localhost:{stack.port}/_aws/execute-api/{made['ApiId']}/api",
-        "websocket_url": None,
+        "websocket_url": f"ws://localhost:{stack.port}/_aws/execute-api/{made['SocketsApiId']}/live",
         "console_url": None,
         "region": REGION,
         "endpoint_url": stack.endpoint,
@@ -285,6 +285,7 @@ def show(description: Mapping[str, Any]) -> None:
         print(f"  member   {tenant['member']['email']}  {tenant['member']['password']}")
     key = description["tenants"][0]["api_key"]
     print(f"reference  {description['base_url']}/v1/docs")
+    print(f"WebSocket  {description['websocket_url']}")
     print(f"GraphQL    {description['base_url']}/v1/graphql/explorer")
     print("\nTry it:\n")
     print(f"curl -s -H 'Authorization: Bearer {key}' '{description['base_url']}/v1/tasks?limit=2'\n", flush=True)
