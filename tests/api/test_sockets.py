@@ -7,6 +7,7 @@ import pytest
 
 import world
 from sheaf.base.bounds import EVENT_DAYS, SOCKETS_PER_CALLER, SUBSCRIPTIONS
+from sheaf.features.realtime import orders
 from sheaf.store import aws
 
 
@@ -249,7 +250,8 @@ def test_messages_come_from_the_callers_window(sheaf: world.World) -> None:
 # ---- who sees what ----
 
 
-def test_every_message_is_authorised_again(sheaf: world.World, acme: world.Tenant) -> None:
+def test_every_message_is_authorised_again(sheaf: world.World, acme: world.Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orders, "check", lambda *_: None)  # nobody has the sockets looked at
     boss = sheaf.token_of(acme, "boss@acme.example", "admin")
     ann = sheaf.token_of(acme, "ann@acme.example", "admin")
     user = sheaf.http("GET", "/v1/me", key=ann).data["user"]["id"]
@@ -303,6 +305,23 @@ def test_sockets_are_closed_soon_after_their_caller_may_not_any_more(sheaf: worl
 
         tenants.forget()
         sweep(sheaf)
+    assert not mine.is_open and stays.is_open
+
+
+@pytest.mark.parametrize("how", ["logout", "ban", "key"])
+def test_subscribers_are_closed_at_once(sheaf: world.World, acme: world.Tenant, how: str) -> None:
+    boss, ann = sheaf.token_of(acme, "boss@acme.example", "admin"), sheaf.token_of(acme, "ann@acme.example")
+    made = sheaf.http("POST", "/v1/api-keys", {"name": "x"}, key=boss).data
+    mine = subscribed(sheaf, made["key"] if how == "key" else ann, entity="tasks")
+    stays = subscribed(sheaf, acme.key, entity="tasks")
+    user = sheaf.http("GET", "/v1/me", key=ann).data["user"]["id"]
+    answer = {
+        "logout": lambda: sheaf.http("POST", "/v1/auth/logout", key=ann),
+        "ban": lambda: sheaf.http("PATCH", f"/v1/admin/users/{user}", {"status": "banned"}, key=boss),
+        "key": lambda: sheaf.http("DELETE", f"/v1/api-keys/{made['id']}", key=boss),
+    }[how]()
+    assert answer.status == 200, answer.text
+    sheaf.settle()
     assert not mine.is_open and stays.is_open
 
 

@@ -166,7 +166,9 @@ def cut_off(stack: dict[str, Any], client: Client, other: Client, times: int, se
         assert [place(event) for event in got if place(event) not in set(made)] == [], "nothing foreign"
         assert len(got) == len(made) == len({place(event) for event in got}), (len(got), len(made))
         assert in_order(got)
-        until(lambda: client.get(f"/v1/webhooks/{webhook['id']}/stats").data["deliveries"]["delivered"] >= len(made) or None, 240, 1)
+        until(
+            lambda: client.get(f"/v1/webhooks/{webhook['id']}/stats").data["deliveries"]["delivered"] >= len(made) or None, 240, 1
+        )
         hooked = {headers["webhook-id"]: json.loads(body) for headers, body in told.received}
         assert {place(event) for event in hooked.values()} == set(made)
         print(

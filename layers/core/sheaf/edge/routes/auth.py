@@ -5,6 +5,7 @@ from sheaf.access.caller import Caller, worker
 from sheaf.base.bounds import LETTER_PER_WINDOW, LOGIN_PER_WINDOW, REFRESH_PER_WINDOW, REGISTER_PER_WINDOW, TOKEN_SECONDS
 from sheaf.edge import cookies
 from sheaf.edge.api import Api
+from sheaf.edge.ended import closing
 from sheaf.edge.envelope import Reply
 from sheaf.edge.request import Request
 from sheaf.edge.shapes import AUTH, flat
@@ -22,8 +23,8 @@ def register(api: Api) -> None:
     api.public("POST", "/v1/auth/refresh", per_window=REFRESH_PER_WINDOW, profile=AUTH)(_refresh)
     api.public("POST", "/v1/auth/forgot", per_window=LETTER_PER_WINDOW, profile=AUTH)(_forgot)
     api.public("POST", "/v1/auth/reset", per_window=LETTER_PER_WINDOW, profile=AUTH)(_reset)
-    api.post("/v1/auth/logout", permission="me:write", profile=AUTH)(_logout)
-    api.post("/v1/auth/password", permission="me:write", cost=5, profile=AUTH)(_password)
+    api.post("/v1/auth/logout", permission="me:write", profile=AUTH)(closing(_logout))
+    api.post("/v1/auth/password", permission="me:write", cost=5, profile=AUTH)(closing(_password))
     api.post("/v1/auth/tickets", permission="tickets:create")(_ticket)
 
 

@@ -3,6 +3,7 @@
 from sheaf.access import sessions
 from sheaf.base.errors import PermissionDenied
 from sheaf.edge.api import Api
+from sheaf.edge.ended import closing
 from sheaf.edge.envelope import Reply, paged
 from sheaf.edge.request import Request
 from sheaf.entity import query
@@ -17,14 +18,14 @@ def register(api: Api) -> None:
     api.get("/v1/me/permissions", permission="me:read")(_permissions)
     api.get("/v1/sessions", permission="sessions:read")(_sessions)
     api.get("/v1/sessions/list", permission="sessions:read")(_sessions)
-    api.route("DELETE", "/v1/sessions", permission="sessions:end", remember=True)(_end_sessions)
-    api.route("DELETE", "/v1/sessions/<session_id>", permission="sessions:end")(_end_session)
+    api.route("DELETE", "/v1/sessions", permission="sessions:end", remember=True)(closing(_end_sessions))
+    api.route("DELETE", "/v1/sessions/<session_id>", permission="sessions:end")(closing(_end_session))
     api.get("/v1/api-keys", permission="api-keys:read")(_keys)
     api.post("/v1/api-keys", permission="api-keys:write")(_create_key)
     api.get("/v1/api-keys/<key_id>", permission="api-keys:read")(_key)
-    api.route("PATCH", "/v1/api-keys/<key_id>", permission="api-keys:write")(_change_key)
-    api.post("/v1/api-keys/<key_id>/rotate", permission="api-keys:write")(_rotate_key)
-    api.route("DELETE", "/v1/api-keys/<key_id>", permission="api-keys:write")(_revoke_key)
+    api.route("PATCH", "/v1/api-keys/<key_id>", permission="api-keys:write")(closing(_change_key))
+    api.post("/v1/api-keys/<key_id>/rotate", permission="api-keys:write")(closing(_rotate_key))
+    api.route("DELETE", "/v1/api-keys/<key_id>", permission="api-keys:write")(closing(_revoke_key))
 
 
 def _whole(found: list[dict[str, object]]) -> Reply:

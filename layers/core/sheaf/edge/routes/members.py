@@ -4,6 +4,7 @@ from typing import Any
 
 from sheaf.base.bounds import ADMIN_USERS_PER_WINDOW
 from sheaf.edge.api import Api
+from sheaf.edge.ended import closing
 from sheaf.edge.envelope import Reply, paged
 from sheaf.edge.request import Request
 from sheaf.edge.shapes import ADMIN, plain
@@ -19,8 +20,8 @@ def register(api: Api) -> None:
             lists=True)(_list)  # fmt: skip
     api.post("/v1/admin/users", permission="members:write", profile=ADMIN)(_add)
     api.get("/v1/admin/users/<user_id>", permission="members:read")(_show)
-    api.route("PATCH", "/v1/admin/users/<user_id>", permission="members:write", remember=True)(_change)
-    api.route("DELETE", "/v1/admin/users/<user_id>", permission="members:write")(_remove)
+    api.route("PATCH", "/v1/admin/users/<user_id>", permission="members:write", remember=True)(closing(_change))
+    api.route("DELETE", "/v1/admin/users/<user_id>", permission="members:write")(closing(_remove))
     api.post("/v1/admin/users/<user_id>/unlock", permission="members:write", remember=True)(_unlock)
     api.post("/v1/admin/users/<user_id>/welcome", permission="members:write", remember=True)(_welcome)
     api.post("/v1/admin/users/actions", permission="members:write", cost=5)(_act)

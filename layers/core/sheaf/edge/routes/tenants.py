@@ -4,6 +4,7 @@ from sheaf.access import limits
 from sheaf.access.limits import PER_WINDOW, TENANT_PER_WINDOW
 from sheaf.base.errors import NotFound, ValidationFailed
 from sheaf.edge.api import Api
+from sheaf.edge.ended import closing
 from sheaf.edge.envelope import Reply, paged
 from sheaf.edge.request import Request
 from sheaf.edge.routes.members import page_of
@@ -19,9 +20,9 @@ def register(api: Api) -> None:
     api.get("/v1/tenants", permission="tenants:read")(_list)
     api.post("/v1/tenants", permission="tenants:write")(_create)
     api.get("/v1/tenants/<tenant_id>", permission="tenant:read")(_show)
-    api.route("PATCH", "/v1/tenants/<tenant_id>", permission="tenant:write", remember=True)(_change)
+    api.route("PATCH", "/v1/tenants/<tenant_id>", permission="tenant:write", remember=True)(closing(_change))
     api.get("/v1/tenants/<tenant_id>/members", permission="members:read", lists=True)(_members)
-    api.route("DELETE", "/v1/tenants/<tenant_id>/members/<user_id>", permission="members:write")(_remove)
+    api.route("DELETE", "/v1/tenants/<tenant_id>/members/<user_id>", permission="members:write")(closing(_remove))
     api.get("/v1/tenants/<tenant_id>/invitations", permission="members:read")(_invitations)
     api.post("/v1/tenants/<tenant_id>/invitations", permission="members:write")(_invite)
     api.get("/v1/tenants/<tenant_id>/invitations/<invitation_id>", permission="members:read")(_invitation)

@@ -16,6 +16,12 @@ def send(scope: Scope, order: Mapping[str, Any], request_id: str) -> None:
     queues.send_in_order(config().sockets_queue_url, [{"tenant": scope.tenant, "requestId": request_id, **order}], scope.tenant)
 
 
+def check(scope: Scope, request_id: str) -> None:
+    """Have the subscribers of a tenant looked at: one of them may not go on. Nothing where it has none."""
+    if table.get(config().limits_table, keys.push(scope)):
+        send(scope, {"do": "check"}, request_id)
+
+
 def tell(found: Iterable[Event]) -> None:
     """Say that there are new events, to the pumps of those tenants that have subscriptions."""
     scopes = {keys.push(event): event for event in found}

@@ -56,7 +56,7 @@ class Pump:
         """Work on one order; the second time nothing changes but that somebody may be told again."""
         work: dict[str, Callable[[Order], None]] = {
             "news": self._news, "subscribe": self._subscribe, "unsubscribe": self._unsubscribe, "left": self._leave,
-            "publish": self._publish, "presence": self._presence,
+            "publish": self._publish, "presence": self._presence, "check": self._check,
         }  # fmt: skip
         try:
             if self._begin(starts=order["do"] == "subscribe"):
@@ -122,6 +122,14 @@ class Pump:
 
     def _presence(self, order: Order) -> None:
         self._send({order["connection"]: [frames.presence(order["topic"], members=self._members(order["topic"]))]})
+
+    def _check(self, _: Order) -> None:
+        """Close the sockets of those who would not be let in any more."""
+        living = self._living(each.who for each in self._all().values())
+        for connection in {each.connection for each in self._all().values() if each.who not in living}:
+            with suppress(Unavailable):
+                wires.close(connection)
+            self._lose(connection)
 
     # ---- rounds ----
 
