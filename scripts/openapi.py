@@ -27,7 +27,8 @@ def apis() -> Iterator[object]:
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        yield module.api
+        if hasattr(module, "api"):  # sockets have none
+            yield module.api
 
 
 def pretend() -> None:
@@ -51,7 +52,7 @@ def documents() -> dict[Path, str]:
 
     pretend()
     routes = [
-        RouteFacts(method, "/" + "/".join(rule.segments), route.permission, route.cost)
+        RouteFacts(method, "/" + "/".join(rule.segments), route.permission, route.cost, route.lists)
         for api in apis()
         for rule in api.rules()  # type: ignore[attr-defined]
         for method, route in rule.methods.items()

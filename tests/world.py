@@ -38,7 +38,7 @@ from sheaf.edge import consume
 from sheaf.entity.names import Role
 from sheaf.features.accounts import api_keys, people
 from sheaf.features.accounts.api_keys import Terms
-from sheaf.features.realtime import cursors
+from sheaf.features.realtime import cursors, waiting
 from sheaf.records import journal
 from sheaf.store import aws, keys, kms, secrets, table
 
@@ -97,6 +97,7 @@ ENVIRONMENT = {
     "POWERTOOLS_LOG_LEVEL": "CRITICAL",
 }
 consume._PAUSES = (0,)  # what failed comes back without waiting
+waiting._LONGEST = 0.05  # and nobody waits for what does not come
 CONTEXT = SimpleNamespace(aws_request_id="00000000-0000-0000-0000-000000000000", function_name="test")
 
 

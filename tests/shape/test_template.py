@@ -118,6 +118,9 @@ def test_every_route_takes_every_verb_and_every_api_function_may_be_called() -> 
     for path, item in template.resources("AWS::Serverless::Api")["Api"]["DefinitionBody"]["paths"].items():
         assert set(item) == {"get", "head", "post", "put", "patch", "delete", "options"}, path
     called = {properties["FunctionName"]["Ref"] for properties in template.resources("AWS::Lambda::Permission").values()}
+    sockets = template.resources("AWS::Serverless::WebSocketApi")["SocketsApi"]["Routes"]  # whose permissions SAM makes
+    assert set(sockets) == {"$connect", "$disconnect", "$default"}
+    called |= {route["FunctionArn"]["Fn::GetAtt"].partition(".")[0] for route in sockets.values()}
     behind = {name for name, properties in template.functions().items() if not properties["CodeUri"].startswith("functions/on_")}
     assert called == behind
 

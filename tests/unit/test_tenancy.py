@@ -179,6 +179,7 @@ def test_only_the_functions_that_serve_tenants_become_one_and_only_with_a_tag() 
         "GraphqlFunction",
         "BulkFunction",
         "JobsFunction",
+        "RealtimeFunction",
         "UploadsFunction",
         "WebhooksFunction",
     )
@@ -197,7 +198,8 @@ def test_only_the_functions_that_serve_tenants_become_one_and_only_with_a_tag() 
         assert [each["Action"] for each in control] == [["dynamodb:GetItem"]], "but to read whose request it is"
     for name in set(template.functions()) - set(walled):
         assert not may_assume(name, tenant=MINE)
-        assert "Environment" not in template.functions()[name], "and so are not told the role"
+        own_variables = template.functions()[name].get("Environment", {}).get("Variables", {})
+        assert "SHEAF_TENANT_ROLE_ARN" not in own_variables, "and so are not told the role"
     told = {name for name, each in template.functions().items() if "SHEAF_TENANT_ROLE_ARN" in str(each.get("Environment"))}
     assert told == set(walled)
 

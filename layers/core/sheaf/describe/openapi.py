@@ -20,6 +20,7 @@ _ERRORS = {
     403: "The permission is missing, or the tenant is another one",
     404: "There is no such thing for this caller",
     409: "The state of things does not allow this now",
+    410: "The events behind the cursor are not kept any more",
     412: "Another version than If-Match names",
     413: "Over a limit",
     415: "Not JSON",
@@ -44,7 +45,7 @@ _PARAMETERS: Mapping[str, tuple[Schema, str]] = {
     "groupBy": (_TEXT, "Fields to group the sums by"),
     "wait": (
         {"type": "integer", "minimum": 0, "maximum": JOB_WAIT_SECONDS},
-        "Seconds to wait for the end of the job, or the verdict on the file",
+        "Seconds to wait for the end of the job, the verdict on the file, or an event",
     ),
     "status": (
         _TEXT,
@@ -53,7 +54,11 @@ _PARAMETERS: Mapping[str, tuple[Schema, str]] = {
     "type": (_TEXT, "Of jobs: `import`, or several as `bulk,import`; of deliveries: types of events; of files: media types"),
     "from": ({"type": "string", "format": "date-time"}, "Not before this time"),
     "to": ({"type": "string", "format": "date-time"}, "Before this time"),
-    "entity": (_TEXT, "Of jobs: the path of their entity"),
+    "entity": (_TEXT, "The path of an entity: of jobs; of events, or several as `tasks,projects`"),
+    "after": (_TEXT, "A cursor of the event log, or `now`; without it the oldest event that is kept (of a stream: now)"),
+    "types": (_TEXT, "Types of events: `task.created,project.*`"),
+    "row": (_TEXT, "The id of the one row"),
+    "profile": ({"enum": ["canonical"]}, "Whole events instead of the older shape"),
     "id": (_TEXT, "The one job; a list without"),
     "variant": (_TEXT, "Of a picture: `thumb.webp`, `thumb.jpg`, `preview.webp`, `preview.jpg`"),
     "filter": (_TEXT, 'JSON: `{"or": [{"status": "todo"}, {"title": {"startswith": "A"}}]}`'),
@@ -69,6 +74,7 @@ _HEADERS: Mapping[str, tuple[Schema, str]] = {
         _TEXT,
         "`return=minimal`, `dry-run`, `merge=disjoint`, `handling=strict|lenient`, `profile=canonical`, `respond-multistatus`",
     ),
+    "Last-Event-ID": (_TEXT, "The `id` of the last event that has come; an EventSource sends it by itself"),
     "X-Tenant-Id": (_TEXT, "Must be the credential's tenant"),
     "X-Request-Id": (_TEXT, "Echoed, and in every line of the log"),
 }
@@ -82,6 +88,7 @@ class RouteFacts:
     rule: str
     permission: str  # empty for a public one
     cost: int  # what a request takes from the window
+    lists: bool = False  # whether the answer says at which place of the event log it was read
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +136,10 @@ def document(
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "An access token, or an API key (sk_…)"}
             },
-            "headers": {"ETag": {"schema": _TEXT, "description": "The row's version, in quotes"}},
+            "headers": {
+                "ETag": {"schema": _TEXT, "description": "The row's version, in quotes"},
+                "X-Event-Cursor": {"schema": _TEXT, "description": "Whatever happens after this list: GET /events?after="},
+            },
             "parameters": {name: _header(name) for name in _HEADERS},
             "responses": _errors(version),
         },
@@ -160,7 +170,7 @@ def _operation(place: Place, operation: Operation) -> Document:
         "tags": [fill(operation.tag)],
         "parameters": _parameters(place, operation),
         "responses": {
-            **{str(status): _answer(fill(schema), status) for status, schema in operation.answers.items()},
+            **{str(status): _answer(fill(schema), status, lists=route.lists) for status, schema in operation.answers.items()},
             **{
                 str(status): {"$ref": f"#/components/responses/{_error_name(operation, status, place.version)}"}
                 for status in _statuses(route, operation)
@@ -255,7 +265,7 @@ def _filters(entity: EntityType, rename: Callable[[str], str]) -> list[Document]
     return found
 
 
-def _answer(schema: Schema | None, status: int) -> Document:
+def _answer(schema: Schema | None, status: int, *, lists: bool) -> Document:
     texts = {
         200: "Done",
         201: "Made",
@@ -268,7 +278,8 @@ def _answer(schema: Schema | None, status: int) -> Document:
     if schema is None:
         return {"description": texts[status]}
     kind = schema.get("contentMediaType", "application/json")
-    headers = {"headers": {"ETag": {"$ref": "#/components/headers/ETag"}}} if status in (200, 201) else {}
+    header = "X-Event-Cursor" if lists else "ETag"
+    headers = {"headers": {header: {"$ref": f"#/components/headers/{header}"}}} if status in (200, 201) else {}
     # `return=minimal` leaves the body of a 201 out.
     return {"description": texts[status], **headers, "content": {kind: {"schema": schema}}}
 

@@ -72,7 +72,8 @@ class Api:
             return _remembering(endpoint) if remember else _listing(endpoint) if lists else endpoint
 
         return self._register(method, rule, lambda endpoint: Route(
-            door, answer(endpoint), inner, permission, cost, profile, writes=writes, verb=verb))  # fmt: skip
+            door, answer(endpoint), inner, permission, cost, profile, writes=writes, lists=lists,
+            verb=verb))  # fmt: skip
 
     def public(self, method: Method, rule: str, *, per_window: int | None = None, profile: Profile | None = None,
                everyone: bool = False) -> Decorator:  # fmt: skip

@@ -31,6 +31,7 @@ class Route:
     profile: Profile | None = None
     everyone: bool = False  # whether pages of any origin may call
     writes: Writes = ""  # "row": one row of the path's entity; "rows": many of them; both can be tried dry
+    lists: bool = False  # whether the answer says at which place of the event log it was read
     verb: Verb = ""  # where the canonical answer is just that: a batch may then do it together with others
 
 

@@ -1,6 +1,6 @@
 """What each route of the API does: one entry for every route that a function registers (a test compares the two)."""
 
-from sheaf.describe.operations import accounts, blog, files, many, others, rows, several, webhooks
+from sheaf.describe.operations import accounts, blog, files, many, others, realtime, rows, several, webhooks
 from sheaf.describe.operations.operation import Operation, Operations
 
 OPERATIONS: Operations = {
@@ -11,6 +11,7 @@ OPERATIONS: Operations = {
     **files.ROUTES,
     **others.ROUTES,
     **webhooks.ROUTES,
+    **realtime.ROUTES,
     **several.ROUTES,
 }
 

@@ -1,4 +1,4 @@
-"""Webhooks, their deliveries, and events."""
+"""Webhooks, their deliveries, and the types of events."""
 
 from typing import Any
 
@@ -29,13 +29,6 @@ _COUNTED = record(
     {"events": {"type": "integer"}, "complete": {"type": "boolean"}, "looked": {"type": "integer"}}, optional=("looked",)
 )
 _TYPE = record({"type": _ID, "description": _ID, "schema": {"type": "object"}, "example": {"type": "object"}})
-_PUBLISHED = record(
-    {"id": _ID, "type": _ID, "createdAt": MOMENT, "sequence": {"type": "integer"}, "previousEventId": nullable(_ID)}
-)
-_TO_PUBLISH = record(
-    {"type": _ID, "data": {"type": "object"}, "key": {"type": "string", "pattern": "^[A-Za-z0-9_.:-]{1,100}$"}},
-    optional=("key",),
-)
 _PRECHECK = record(
     {"matches": {"type": "boolean"}, "reason": nullable(_ID), "events": array(_ID), "filter": nullable({"type": "object"})}
 )
@@ -173,11 +166,4 @@ ROUTES: Operations = {
     ),
     ("POST", "/v1/hooks/<token>"): _POSTED,
     ("POST", "/v1/webhooks/zapier/leads"): _POSTED,
-    ("POST", "/v1/events"): _post(
-        "Publish an event that this installation declares",
-        {202: envelope(_PUBLISHED)},
-        body=_TO_PUBLISH,
-        example={"type": "payment.completed", "data": {"payment_id": "pay_81723", "amount": 1250, "currency": "EUR"}},
-        errors=(409,),
-    ),
 }

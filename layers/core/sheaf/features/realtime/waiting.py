@@ -3,19 +3,21 @@
 import time
 
 from sheaf.access.caller import Caller
+from sheaf.base.bounds import EVENTS_WAIT_SECONDS
 from sheaf.features.realtime import wanted as wants
 from sheaf.features.realtime.wanted import Wanted
 from sheaf.records import journal
 from sheaf.records.journal import Heads, Page, Position
 
 _QUICK_SECONDS = 2.0  # at first it is looked for often, as what one has just done oneself arrives soon
+_LONGEST = float(EVENTS_WAIT_SECONDS)
 _PAUSES = (0.1, 0.25)  # between two looks, at first and later
 
 
 def page(caller: Caller, wanted: Wanted, after: Position, until: Heads, *, limit: int, seconds: float = 0) -> Page:
     """Events behind a position, as soon as there is one or the time is over."""
     hinted, fits = wants.seen_by(caller, wanted)
-    started = time.monotonic()
+    started, seconds = time.monotonic(), min(seconds, _LONGEST)
     found = Page([], after, False)
     while True:
         if found.position != until.position:

@@ -1,0 +1,31 @@
+"""Keys of objects in the buckets."""
+
+from sheaf.store.keys.scope import Scope
+
+
+def upload_object(scope: Scope, file_id: str) -> str:
+    """The object of an upload."""
+    return f"{scope.tenant}/uploads/{file_id}"
+
+
+VARIANTS = ("thumb.webp", "thumb.jpg", "preview.webp", "preview.jpg")  # the smaller pictures of a picture
+
+
+def variant_object(scope: Scope, file_id: str, name: str) -> str:
+    """A smaller picture of a picture."""
+    return f"{scope.tenant}/variants/{file_id}/{name}"
+
+
+def audience_object(scope: Scope, row_id: str) -> str:
+    """The records of a batch upload, or of a segment of one."""
+    return f"{scope.tenant}/audience/{row_id}"
+
+
+def is_upload_object(object_key: str) -> bool:
+    """Whether an object of the bucket of uploads is a file that somebody has sent there."""
+    return "/uploads/" in object_key
+
+
+def job_object(scope: Scope, job_id: str, name: str) -> str:
+    """A file of a job: its input, its result, its errors."""
+    return f"{scope.tenant}/jobs/{job_id}/{name}"
