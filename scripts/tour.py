@@ -40,8 +40,10 @@ class Tour:
         self.keys()
         with Receiver() as receiver:
             webhook = self.webhook(receiver)
+            cursor = self.client.get("/v1/tasks?limit=1").headers["X-Event-Cursor"]
             task = self.records()
             self.delivered(receiver, webhook, task)
+        self.followed(cursor, task)
         self.together()
         self.bulk()
         self.job()
@@ -127,6 +129,18 @@ class Tour:
         attempts = self.step("GET", path).data
         check([each["status"] for each in attempts] == ["succeeded"] * 2, "both attempts must be listed")
         self.step("DELETE", f"/v1/webhooks/{webhook['id']}")
+
+    def followed(self, cursor: str, task: Mapping[str, Any]) -> None:
+        heading("The same two changes in the event log, from the place at which a list was read; and as a stream")
+        found = self.step("GET", f"/v1/events?after={cursor}&entity=tasks&wait=10").data
+        told = [(each["type"], each["data"]["id"]) for each in found]
+        check(told == [("task.created", task["id"]), ("task.updated", task["id"])], "the log must hold both, in order")
+        path = f"/v1/stream/tasks?after={cursor}"
+        answer = self.client.get(path)
+        print(f"  GET {path}\n  → {answer.status}")
+        for line in answer.body.decode().splitlines():
+            print(f"  {line[:300]}{'…' if len(line) > 300 else ''}" if line else "")
+        check(answer.body.count(b'"task":{') == 2, "the stream must hold both")
 
     def together(self) -> None:
         heading("A project and its task in one transaction; both again by GraphQL")

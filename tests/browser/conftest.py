@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, sync_playwright
 
+import pages
 import template
 
 FLAGS = [
@@ -18,6 +19,13 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def origin() -> Iterator[None]:
+    """The pages at their origin."""
+    with pages.served():
+        yield
 
 
 @pytest.fixture

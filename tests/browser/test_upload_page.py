@@ -1,9 +1,6 @@
 """docs/examples/upload.html in a real browser, against the deployed stack: several files, progress, a lie, and a reload in the middle."""
 
 import os
-import threading
-from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -11,31 +8,10 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
 import samples
-import template
 from client import Client
+from pages import ORIGIN
 
-ORIGIN = "http://localhost:3000"  # which the local stack's CorsOrigins names
-PAGES = template.ROOT / "docs/examples"
 MIB = 1024 * 1024
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    """The folder of the examples, as `python3 -m http.server` serves it."""
-
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given, directory=str(PAGES))
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-@pytest.fixture(scope="session", autouse=True)
-def origin() -> Iterator[None]:
-    """The pages at their origin, from a real server: a browser knows a page on loopback from one that only says so."""
-    with ThreadingHTTPServer(("127.0.0.1", 3000), Quiet) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield
-        server.shutdown()
 
 
 def opened(context: BrowserContext, stack: dict[str, Any]) -> Page:

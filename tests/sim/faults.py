@@ -11,7 +11,7 @@ from botocore.exceptions import EndpointConnectionError
 from sheaf.store import aws
 from sim.sources import Killed
 
-SERVICES = ("dynamodb", "sqs", "s3")
+SERVICES = ("dynamodb", "sqs", "s3", "apigatewaymanagementapi")
 When = Literal["before-call", "after-call"]
 
 
