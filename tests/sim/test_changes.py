@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import world
+from sheaf.base.bounds import EVENT_TRIES
 from sheaf.store import aws
 from sim.faults import unreliable
 from sim.sources import Queue, Stream
@@ -59,7 +60,7 @@ def run(seed: int, writes: int, rate: float) -> None:
         stream = Stream(handler, rng, retries=40)
         with unreliable(rng, rate):
             stream.deliver(records)
-        aside = Queue(handler, rng)
+        aside = Queue(handler, rng, receives=EVENT_TRIES)
         for record in sheaf.messages("ChangesAsideQueue"):
             sheaf.done("ChangesAsideQueue", record)
             aside.send(json.loads(record["body"]))

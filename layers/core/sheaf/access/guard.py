@@ -1,7 +1,7 @@
 """From a request's credential to its caller: whose it is, which tenant, from where, how much is left."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sheaf.access import limits, networks, roles, tenants, tickets, tokens
 from sheaf.access.caller import Caller
@@ -42,6 +42,23 @@ class Named:
     tenant: str
     principal: str
     session: str | None = None
+    address: str = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A proven caller, its principal's name in the table, its tenant's row, and where it is."""
+
+    caller: Caller
+    principal: str
+    tenant: Item
+    address: str
+
+    def may(self, permission: str, least: Least) -> bool:
+        """Whether the caller holds the permission, and holds it here."""
+        if not (roles.allows(self.caller.role, least) and roles.covers(self.caller.scopes, permission)):
+            return False
+        return not _is_elsewhere(self.tenant, least, self.address)
 
 
 def authenticate(given: Credentials, named: Iterable[str | None], request_id: str, cost: int = 1) -> Proof:
@@ -50,10 +67,10 @@ def authenticate(given: Credentials, named: Iterable[str | None], request_id: st
     Raises Unauthenticated, RateLimited, TenantDisabled, AddressDenied, or TenantMismatch where the request has `named`
     another tenant.
     """
-    return prove(_named_by(given), named, given.address, request_id, cost)
+    return prove(replace(_named_by(given), address=given.address), named, request_id, cost)
 
 
-def prove(scope: Named, named: Iterable[str | None], address: str, request_id: str, cost: int = 1) -> Proof:
+def prove(scope: Named, named: Iterable[str | None], request_id: str, cost: int = 1) -> Proof:
     """`authenticate` for a principal whom a credential has named before: that of an open socket."""
     tenant = tenants.believed(scope)
     limit = PER_WINDOW[tenant["tier"]] if tenant else 0
@@ -62,24 +79,25 @@ def prove(scope: Named, named: Iterable[str | None], address: str, request_id: s
         raise TenantDisabled("This tenant is disabled")
     if any(each is not None and each != scope.tenant for each in named):
         raise TenantMismatch("The request names another tenant than its credential")
-    if "ips" in row and not networks.holds(row["ips"], address):
+    if "ips" in row and not networks.holds(row["ips"], scope.address):
         raise AddressDenied("This API key may not be used from this address")
     spend_quota(scope, tenant["tier"], cost)
     return Proof(_caller(scope, row, request_id), scope.principal, tenant, left)
 
 
-def living(scope: Scope, principals: Iterable[Named], request_id: str) -> dict[Named, Caller]:
-    """Those of a tenant's principals who would be let in now, without a charge: their rows as they stand."""
+def living(scope: Scope, principals: Iterable[Named], request_id: str) -> dict[Named, Present]:
+    """Those of a tenant's principals who would be let in now from where they are, without a charge: their rows as they stand."""
     tenant = tenants.believed(scope)
     if tenant is None or tenant["st"] != "active":
         return {}
     found = {each: keys.principal(scope, each.principal) for each in principals}
     rows = table.get_many(config().limits_table, list(dict.fromkeys(found.values())))
     return {
-        each: _caller(each, rows[key], request_id)
+        each: Present(_caller(each, rows[key], request_id), each.principal, tenant, each.address)
         for each, key in found.items()
         if key in rows and limits.is_alive(rows[key], each.session)
-    }
+        and ("ips" not in rows[key] or networks.holds(rows[key]["ips"], each.address))
+    }  # fmt: skip
 
 
 def _caller(scope: Named, row: Item, request_id: str) -> Caller:
@@ -99,8 +117,13 @@ def charge(proof: Proof, cost: int) -> Allowance:
 def require(proof: Proof, permission: str, least: Least, address: str) -> None:
     """Raise PermissionDenied unless the caller may, AddressDenied where admins may do it only from elsewhere."""
     roles.require(proof.caller, permission, least)
-    if roles.is_for_admins(least) and "ips" in proof.tenant and not networks.holds(proof.tenant["ips"], address):
+    if _is_elsewhere(proof.tenant, least, address):
         raise AddressDenied("Admins of this tenant may do this only from the addresses that it names")
+
+
+def _is_elsewhere(tenant: Item, least: Least, address: str) -> bool:
+    """Whether only admins may do it, and those of this tenant not from here."""
+    return roles.is_for_admins(least) and "ips" in tenant and not networks.holds(tenant["ips"], address)
 
 
 def _named_by(given: Credentials) -> Named:

@@ -17,7 +17,7 @@ from sheaf.base.config import config
 from sheaf.base.errors import InvalidToken
 from sheaf.store import keys, table
 from sheaf.store.secrets import signing_secret
-from sheaf.store.table import ConditionFailed
+from sheaf.store.table import ConditionFailed, Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,13 @@ def redeem_for_stream(ticket: str, continued: str) -> Redeemed:
 def redeem(ticket: str) -> Redeemed:
     """Whom the ticket stands for, which ends it; raises InvalidToken."""
     scope = Redeemed(tokens.tenant_of_ticket(ticket), "", None)
-    found = table.take(config().limits_table, keys.ticket(scope, tokens.digest(ticket)))
-    if found is None or found["ttl"] < now() or "used" in found:
+    key = keys.ticket(scope, tokens.digest(ticket))
+    found = table.get(config().limits_table, key)
+    if found is None or found["ttl"] < now():
         raise InvalidToken
+    fresh = "attribute_exists(#pk) AND attribute_not_exists(#used)"  # one that has opened a stream is left to it
+    try:
+        table.commit([Write(config().limits_table, "delete", key, condition=fresh)])
+    except ConditionFailed:
+        raise InvalidToken from None
     return Redeemed(scope.tenant, found["p"], found.get("s"))

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sheaf.base.bounds import EVENT_TRIES
 from sheaf.base.config import config
 from sheaf.base.log import log
 from sheaf.edge import consume
@@ -33,12 +34,13 @@ class Batch:
 
     news: News = field(default_factory=News)  # for webhooks, told at the end of the batch
     written: set[str] = field(default_factory=set)  # the events whose rows are there already
+    patient: bool = True  # whether an event waits for the one before it of the same row
     told: dict[str, Event] = field(default_factory=dict)  # one event of each tenant, for its sockets
 
     def follow_all(self, batch: consume.Event) -> consume.Failures:
         """The changes of a stream, or of the queue of those that were set aside."""
         if not consume.is_stream(batch):
-            return consume.messages(batch, lambda record, _: self._follow_one(record), config().changes_aside_queue_url)
+            return consume.messages(batch, self._follow_one, config().changes_aside_queue_url)
         try:
             found = [events.from_images(*_images(record)) for record in batch["Records"] if _is_of_rows(record)]
             self.written = ahead.write(event for event in found if event)
@@ -46,7 +48,8 @@ class Batch:
             log.warning("changes are written one by one", exc_info=True)
         return consume.changes(batch, self._follow, _set_aside, self._finish)
 
-    def _follow_one(self, record: Record) -> None:
+    def _follow_one(self, record: Record, tries: int) -> None:
+        self.patient = tries < EVENT_TRIES
         self._follow(record)
         self._finish()
 
@@ -77,10 +80,11 @@ class Batch:
             queues.send(config().mails_queue_url, [invitations.message(new)])
 
     def _follow_row(self, event: Event) -> None:
+        entity = registry.known(event.path)
+        if entity and event.id not in self.written:
+            searching.keep(entity, event)
         self._tell(event)
-        if entity := registry.known(event.path):
-            if event.id not in self.written or event.verb != "created":
-                searching.keep(entity, event)
+        if entity:
             mails.ask(entity, event)
         if event.path == registry.FILES:
             jobs.follow_file(event)
@@ -90,7 +94,7 @@ class Batch:
 
     def _tell(self, event: Event) -> None:
         if event.id not in self.written:
-            journal.store(event)
+            journal.store(event, patient=self.patient)
         self.news.add(event)
         self.told[event.tenant] = event
 

@@ -15,7 +15,7 @@ from sheaf.store import queues
 
 _PAUSES = (10, 30, 90, 300)  # seconds before a message is tried again
 
-_PAUSE_IN_ORDER = 2  # the same of a FIFO queue, where others of its group wait behind it
+_LONGEST_IN_ORDER = 15  # the longest of them of a FIFO queue, where others of its group wait behind it; the first is 1
 
 Event = Mapping[str, Any]
 Failures = dict[str, list[dict[str, str]]]
@@ -48,25 +48,23 @@ def messages(event: Event, work: Callable[[Mapping[str, Any], int], None], queue
 
 
 def in_order(event: Event, work: Callable[[Mapping[str, Any]], None], queue_url: str) -> Failures:
-    """Run `work(message)` for each record of a FIFO queue; after one that raises, its group waits and comes again with it."""
-    failures: list[dict[str, str]] = []
-    stopped: set[str] = set()
-    for record in event["Records"]:
-        group = record["attributes"]["MessageGroupId"]
-        if group not in stopped:
-            try:
-                work(from_json(record["body"]))
-                continue
-            except Exception as error:
-                tries = int(record["attributes"].get("ApproximateReceiveCount", "1"))
-                told = {"messageId": record["messageId"], "tries": tries, "kind": type(error).__name__}
-                log.warning("message failed", exc_info=True, extra=told)
-                stopped.add(group)
-        failures.append({"itemIdentifier": record["messageId"]})
+    """Run `work(message)` for the one record of a FIFO queue; one that fails comes again, and its group waits for it.
+
+    More records at once would use up each other's tries.
+    """
+    [record] = event["Records"]
+    try:
+        work(from_json(record["body"]))
+    except Exception as error:
+        tries = int(record["attributes"].get("ApproximateReceiveCount", "1"))
+        log.warning("message failed", exc_info=True, extra={"messageId": record["messageId"], "tries": tries,
+                                                            "kind": type(error).__name__})  # fmt: skip
         if receipt := record.get("receiptHandle"):
-            survives(lambda receipt=receipt: queues.again_in(queue_url, receipt, _PAUSE_IN_ORDER), record["attributes"])  # type: ignore[misc]
-    log.info("messages", extra={"received": len(event["Records"]), "failed": len(failures)})
-    return {"batchItemFailures": failures}
+            pause = min(_LONGEST_IN_ORDER, 2 ** (tries - 1))
+            survives(lambda: queues.again_in(queue_url, receipt, pause), {"messageId": record["messageId"]})
+        return {"batchItemFailures": [{"itemIdentifier": record["messageId"]}]}
+    log.info("message", extra={"messageId": record["messageId"]})
+    return {"batchItemFailures": []}
 
 
 def changes(event: Event, work: Callable[[Mapping[str, Any]], None], set_aside: Callable[[Mapping[str, Any]], None],

@@ -1,11 +1,9 @@
 """Endpoints after which somebody may not do any more what their open sockets are for."""
 
-from sheaf.base.errors import Unavailable
 from sheaf.base.log import log
 from sheaf.edge.envelope import Reply
 from sheaf.edge.request import Request
 from sheaf.edge.router import Endpoint
-from sheaf.store.queues import SendFailed
 
 
 def closing(endpoint: Endpoint) -> Endpoint:
@@ -20,7 +18,7 @@ def closing(endpoint: Endpoint) -> Endpoint:
 
         try:
             orders.check(request.caller, request.id)
-        except (Unavailable, SendFailed):
+        except Exception:
             log.warning("sockets are looked at later", exc_info=True)
         return reply
 

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from sheaf.access.caller import Caller
-from sheaf.access.guard import Proof
+from sheaf.access.guard import Present, Proof
 from sheaf.access.sessions import Device
 from sheaf.base.bounds import BODY_BYTES, IDEMPOTENCY_KEY_CHARACTERS
 from sheaf.base.errors import BadRequest, InvalidParameter, SheafError, Unauthenticated
@@ -57,6 +57,11 @@ class Request:
         if self.proof is None:
             raise Unauthenticated("No authentication token provided")
         return self.proof
+
+    @property
+    def present(self) -> Present:
+        """The proven caller, and where it is."""
+        return Present(self.proven.caller, self.proven.principal, self.proven.tenant, self.source_ip)
 
     @property
     def device(self) -> Device:

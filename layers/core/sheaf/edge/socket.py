@@ -10,7 +10,7 @@ from typing import Any
 
 from sheaf.access import guard
 from sheaf.access.caller import Caller
-from sheaf.access.guard import Credentials
+from sheaf.access.guard import Credentials, Present
 from sheaf.base import ids
 from sheaf.base.bounds import CHANNEL_DATA_BYTES, SOCKET_MESSAGE_BYTES
 from sheaf.base.clock import iso, now_ms
@@ -66,14 +66,14 @@ def _message(event: Event, request_id: str) -> int:
     asked: dict[str, Any] = {}
     try:
         socket = sockets.find(connection)
-        if socket is None:
+        if socket is None or socket.is_lost:
             raise Unauthenticated("This socket is not known any more; open another one")
-        proof = guard.prove(socket.who, (), socket.address, request_id)
+        proof = guard.prove(socket.who, (), request_id)
         asked = _read(event.get("body") or "")
         act = _ACTIONS.get(str(asked.get("action")))
         if act is None:
             raise ValidationFailed.naming({"action": f"must be one of {', '.join(_ACTIONS)}"})
-        answer = act(socket, proof.caller, asked)
+        answer = act(socket, Present(proof.caller, proof.principal, proof.tenant, socket.who.address), asked)
     except SheafError as error:
         _post(connection, _failure(error, asked))
         if error.status == 401:
@@ -97,55 +97,55 @@ def _read(body: str) -> dict[str, Any]:
 # ---- actions ----
 
 
-def _ping(socket: Socket, caller: Caller, asked: Mapping[str, Any]) -> str:
+def _ping(socket: Socket, who: Present, asked: Mapping[str, Any]) -> str:
     return frames.text("pong", time=iso(now_ms()))
 
 
-def _subscribe(socket: Socket, caller: Caller, asked: Mapping[str, Any]) -> str:
-    return _ask(socket, caller, *subscriptions.read(caller, asked))
+def _subscribe(socket: Socket, who: Present, asked: Mapping[str, Any]) -> str:
+    return _ask(socket, who.caller, *subscriptions.read(who, asked))
 
 
-def _resume(socket: Socket, caller: Caller, asked: Mapping[str, Any]) -> str:
-    return _ask(socket, caller, *subscriptions.read(caller, asked, needs_after=True))
+def _resume(socket: Socket, who: Present, asked: Mapping[str, Any]) -> str:
+    return _ask(socket, who.caller, *subscriptions.read(who, asked, needs_after=True))
 
 
 def _ask(socket: Socket, caller: Caller, name: str, terms: Mapping[str, Any]) -> str:
     sockets.name_subscription(socket, name)
     order = {"do": "subscribe", "connection": socket.connection, "id": name, "p": socket.who.principal,
-             "s": socket.who.session, "m": caller.principal, "terms": json_text(terms)}  # fmt: skip
+             "s": socket.who.session, "ip": socket.who.address, "m": caller.principal, "terms": json_text(terms)}  # fmt: skip
     orders.send(caller, order, caller.request_id)
     return ""  # the pump says from where on
 
 
-def _unsubscribe(socket: Socket, caller: Caller, asked: Mapping[str, Any]) -> str:
+def _unsubscribe(socket: Socket, who: Present, asked: Mapping[str, Any]) -> str:
     name = object_of(asked, "action", "id").get("id")
     if not isinstance(name, str) or not subscriptions.NAME.fullmatch(name):
         raise ValidationFailed.naming({"id": subscriptions.NAME_RULE})
-    orders.send(caller, {"do": "unsubscribe", "connection": socket.connection, "id": name}, caller.request_id)
+    orders.send(socket, {"do": "unsubscribe", "connection": socket.connection, "id": name}, who.caller.request_id)
     sockets.drop_subscription(socket, name)
     return ""
 
 
-def _presence(socket: Socket, caller: Caller, asked: Mapping[str, Any]) -> str:
-    _, terms = subscriptions.read(caller, {**object_of(asked, "action", "entity", "row", "channel"), "presence": True})
+def _presence(socket: Socket, who: Present, asked: Mapping[str, Any]) -> str:
+    _, terms = subscriptions.read(who, {**object_of(asked, "action", "entity", "row", "channel"), "presence": True})
     order = {"do": "presence", "connection": socket.connection, "topic": subscriptions.topic_of(terms)}
-    orders.send(caller, order, caller.request_id)
+    orders.send(socket, order, who.caller.request_id)
     return ""
 
 
-def _publish(socket: Socket, caller: Caller, asked: Mapping[str, Any]) -> str:
+def _publish(socket: Socket, who: Present, asked: Mapping[str, Any]) -> str:
     given = object_of(asked, "action", "id", "channel", "data")
-    channel = subscriptions.require_channel(caller, given.get("channel"), "channels:publish")
+    channel = subscriptions.require_channel(who.caller, given.get("channel"), "channels:publish")
     if "data" not in given:
         raise ValidationFailed.naming({"data": "is required"})
     if len(json_text(given["data"]).encode()) > CHANNEL_DATA_BYTES:
         raise TooLarge(f"The data of a message on a channel has at most {CHANNEL_DATA_BYTES:,} bytes of JSON")
-    order = {"do": "publish", "channel": channel, "data": given["data"], "from": caller.principal, "at": iso(now_ms())}
-    orders.send(caller, order, caller.request_id)
+    order = {"do": "publish", "channel": channel, "data": given["data"], "from": who.caller.principal, "at": iso(now_ms())}
+    orders.send(socket, order, who.caller.request_id)
     return frames.text("published", channel=channel, id=given.get("id"))
 
 
-_ACTIONS: Mapping[str, Callable[[Socket, Caller, Mapping[str, Any]], str]] = {
+_ACTIONS: Mapping[str, Callable[[Socket, Present, Mapping[str, Any]], str]] = {
     "subscribe": _subscribe, "resume": _resume, "unsubscribe": _unsubscribe, "publish": _publish, "presence": _presence,
     "ping": _ping,
 }  # fmt: skip

@@ -6,6 +6,7 @@ It is a head start and no more: whoever follows the changes one by one does what
 from collections.abc import Iterable
 
 from sheaf.base.config import config
+from sheaf.base.errors import Unavailable
 from sheaf.entity import registry
 from sheaf.records import journal, searching
 from sheaf.records.events import Event
@@ -22,4 +23,17 @@ def write(changes: Iterable[Event]) -> set[str]:
         if entity := registry.known(event.path):
             words |= searching.born(entity, event)
     table.put_all(config().events_table, words)
-    return journal.append(found)
+    # Words first: who lists rows at a place of the log finds what the events before it have changed.
+    return journal.append(event for event in found if _has_words(event))
+
+
+def _has_words(event: Event) -> bool:
+    """Whether the words of a change are there, as far as it may say so of itself."""
+    if event.verb == "created":
+        return True
+    if entity := registry.known(event.path):
+        try:
+            searching.keep(entity, event)
+        except Unavailable:
+            return False  # whoever follows the change tries again
+    return True

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from sheaf.base.bounds import EVENT_DAYS, EVENT_GAP_SECONDS, EVENTS_BYTES, EVENTS_LOOKED_AT
-from sheaf.base.clock import iso, now, now_ms
+from sheaf.base.bounds import EVENT_DAYS, EVENTS_BYTES, EVENTS_LOOKED_AT
+from sheaf.base.clock import iso, now
 from sheaf.base.config import config
 from sheaf.base.log import log
 from sheaf.records import events
@@ -64,14 +64,14 @@ class Page:
 # ---- writing ----
 
 
-def append(found: Iterable[Event]) -> set[str]:
+def append(found: Iterable[Event], *, patient: bool = True) -> set[str]:
     """Store events, each once; the ids of those that are there now.
 
-    One whose predecessor on the same row is not there yet is left out for EVENT_GAP_SECONDS: the events of a row have rising
-    numbers. Raises Contended where too many write at once.
+    One whose predecessor on the same row is not there yet is left out where `patient`: the events of a row have rising numbers.
+    Raises Contended where too many write at once.
     """
     tracks: dict[tuple[str, int], list[Event]] = defaultdict(list)
-    ready = _in_order(list(found))
+    ready = _in_order(list(found), patient)
     for event in ready:
         tracks[event.tenant, keys.track_of(event.row)].append(event)
     for (_, number), several in tracks.items():
@@ -80,13 +80,13 @@ def append(found: Iterable[Event]) -> set[str]:
     return {event.id for event in ready}
 
 
-def store(event: Event) -> None:
+def store(event: Event, *, patient: bool = True) -> None:
     """Store one event; the second time nothing happens. Raises TooEarly."""
-    if not append([event]):
+    if not append([event], patient=patient):
         raise TooEarly(f"{event.previous} of {event.row} is not stored yet")
 
 
-def _in_order(found: list[Event]) -> list[Event]:
+def _in_order(found: list[Event], patient: bool) -> list[Event]:
     """The events whose predecessors are stored, or are among them."""
     here = {(event.tenant, event.row, event.sequence) for event in found}
     wanted = {_before(event) for event in found
@@ -95,7 +95,7 @@ def _in_order(found: list[Event]) -> list[Event]:
     ready: list[Event] = []
     late: set[str] = set()
     for event in found:
-        if event.row in late or (_before(event) in missing and event.at_ms > now_ms() - EVENT_GAP_SECONDS * 1000):
+        if event.row in late or (_before(event) in missing and patient):
             late.add(event.row)
             continue
         if _before(event) in missing:

@@ -46,7 +46,7 @@ def _events(request: Request) -> Reply:
             extra={"oldest": cursors.text_of(request.caller, until.oldest),
                    "latest": cursors.text_of(request.caller, until.position)})  # fmt: skip
     with held(request.caller, seconds) as may_wait:
-        found = waiting.page(request.caller, chosen, after, until, limit=limit, seconds=seconds if may_wait else 0)
+        found = waiting.page(request.present, chosen, after, until, limit=limit, seconds=seconds if may_wait else 0)
     shape = shown if request.version > 1 else None
     events = [wanted.rendered(event, chosen.fields, shape) for event, _ in found.found]
     meta = {"limit": limit, "hasMore": found.more, "nextCursor": cursors.text_of(request.caller, found.position)}
@@ -73,13 +73,13 @@ def _streamed(request: Request, paths: list[str], own: tuple[str, ...]) -> Reply
         return stream.reply(until.position)
     stream.connected(after)
     seconds = float(config().stream_hold_seconds) if request.method == "GET" else 0.0
-    found = waiting.page(request.caller, chosen, after, until, limit=_FRAMES)
+    found = waiting.page(request.present, chosen, after, until, limit=_FRAMES)
     full = False
     if not found.found and not found.more:
         with held(request.caller, seconds) as may_wait:
             full = not may_wait
             if may_wait:
-                found = waiting.page(request.caller, chosen, found.position, until, limit=_FRAMES, seconds=seconds)
+                found = waiting.page(request.present, chosen, found.position, until, limit=_FRAMES, seconds=seconds)
     stream.events(found.found, chosen.fields, shown if request.version > 1 else None, plain=plain)
     return stream.reply(found.position, full=full)
 
@@ -104,7 +104,7 @@ def _asked(request: Request, own: tuple[str, ...]) -> dict[str, str]:
 def _wanted(request: Request, asked: Mapping[str, str], paths: list[str]) -> Wanted:
     """What is asked for, every mistake named."""
     for path in paths:
-        wanted.path_of(request.caller, path)
+        wanted.path_of(request.present, path)
     entity = registry.known(paths[0]) if len(paths) == 1 else None
     found = Wire(request, entity).query() if entity else dict(request.query)
     rest = {name: text for name, text in found.items() if name not in _OWN}
@@ -130,10 +130,10 @@ def _after(caller: Caller, text: str, until: Heads) -> Position:
     """The position that `after` names: a cursor, `now`, or nothing for the oldest event that is kept."""
     if text == _NOW:
         return until.position
-    return cursors.position_of(caller, text) if text else until.oldest
+    return cursors.position_of(caller, text.partition(".")[0]) if text else until.oldest  # the id of a stream may be given
 
 
 def _wait(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text[:4]) <= EVENTS_WAIT_SECONDS):
+    if not (text.isascii() and text.isdigit() and len(text) <= 2 and int(text) <= EVENTS_WAIT_SECONDS):
         raise InvalidParameter.naming({"wait": f"must be a number of seconds from 0 to {EVENTS_WAIT_SECONDS}"})
     return int(text)

@@ -16,11 +16,12 @@ from sheaf.store.keys import Scope
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One event for one subscription, and the position behind it."""
+    """One event for one subscription, and the positions before and behind it."""
 
     subscription: Subscription
     event: Event
-    position: Position
+    before: Position
+    behind: Position
 
 
 def text(type_: str, **members: Any) -> str:
@@ -28,26 +29,34 @@ def text(type_: str, **members: Any) -> str:
     return to_json({"type": type_, **{name: value for name, value in members.items() if value is not None}}).decode()
 
 
-def events(scope: Scope, found: Sequence[Entry]) -> Iterable[str]:
-    """Messages that hold events, in their order: as many in one as fit, those under older names each in one of its own."""
+def events(scope: Scope, found: Sequence[Entry], name: str | None = None) -> Iterable[str]:
+    """Messages that hold events, in their order: as many in one as fit, those under older names each in one of its own.
+
+    The cursor of a message is behind its last event, where all subscriptions of the socket have got that. `name`: they are for
+    one subscription only, which catches up.
+    """
     parts: list[str] = []
-    size, last = 0, None
-    for entry in found:
-        if entry.subscription.colons:
-            if parts and last:
-                yield _several(scope, parts, last)
-                parts, size = [], 0
-            yield _colon(scope, entry)
-            continue
+    size, cursor = 0, ""
+
+    def several() -> str:
+        told = f'"id":{to_json(name).decode()},' if name is not None else ""
+        return f'{{"type":"events",{told}"cursor":"{cursor}","events":[{",".join(parts)}]}}'
+
+    for number, entry in enumerate(found, 1):
+        is_last = number == len(found) or found[number].event.id != entry.event.id
+        colon = entry.subscription.colons
         part = _part(entry)
-        takes = len(part.encode())
-        if parts and last and size + takes > SOCKET_FRAME_BYTES:
-            yield _several(scope, parts, last)
+        if parts and (colon or size + len(part.encode()) > SOCKET_FRAME_BYTES):
+            yield several()
             parts, size = [], 0
+        cursor = cursors.text_of(scope, entry.behind if is_last else entry.before)
+        if colon:
+            yield _colon(entry, cursor)
+            continue
         parts.append(part)
-        size, last = size + takes, entry.position
-    if parts and last:
-        yield _several(scope, parts, last)
+        size += len(part.encode())
+    if parts:
+        yield several()
 
 
 def presence(topic: str, *, joined: Iterable[str] = (), left: Iterable[str] = (), members: Iterable[str] | None = None) -> str:
@@ -62,11 +71,8 @@ def _part(entry: Entry) -> str:
     return f'{{"id":{name},"event":{wanted.rendered(entry.event, entry.subscription.wanted.fields)}}}'
 
 
-def _several(scope: Scope, parts: Sequence[str], position: Position) -> str:
-    return f'{{"type":"events","cursor":"{cursors.text_of(scope, position)}","events":[{",".join(parts)}]}}'
-
-
-def _colon(scope: Scope, entry: Entry) -> str:
+def _colon(entry: Entry, cursor: str) -> str:
     event = to_json(entry.event.type.replace(".", ":", 1)).decode()
     data = wanted.data_of(entry.event, entry.subscription.wanted.fields)
-    return f'{{"event":{event},"data":{data},"cursor":"{cursors.text_of(scope, entry.position)}"}}'
+    more = to_json({"id": entry.event.id, "sequence": entry.event.sequence, "cursor": cursor}).decode()
+    return f'{{"event":{event},"data":{data},{more[1:]}'

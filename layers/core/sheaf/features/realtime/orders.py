@@ -22,6 +22,12 @@ def check(scope: Scope, request_id: str) -> None:
         send(scope, {"do": "check"}, request_id)
 
 
+def news(scope: Scope, request_id: str) -> None:
+    """Have a tenant's pump look for news. Nothing where it has no subscriptions."""
+    if table.get(config().limits_table, keys.push(scope)):
+        send(scope, NEWS, request_id)
+
+
 def tell(found: Iterable[Event]) -> None:
     """Say that there are new events, to the pumps of those tenants that have subscriptions."""
     scopes = {keys.push(event): event for event in found}

@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sheaf.access.guard import Named, Proof
@@ -28,8 +29,8 @@ class Socket:
     tenant: str
     connection: str
     who: Named
-    address: str
     since: int
+    is_lost: bool = False  # something could not be sent to it, nor could it be closed
 
     @property
     def is_over(self) -> bool:
@@ -83,18 +84,33 @@ def drop_subscription(socket: Socket, name: str) -> None:
 
 def forget(socket: Socket, request_id: str) -> None:
     """Take down that a socket is closed, and let its subscriptions end; the second time nothing happens."""
-    orders.send(socket, {"do": "left", "connection": socket.connection}, request_id)
     gone = Write(config().limits_table, "delete", keys.socket(socket.connection), condition="attribute_exists(#pk)")
-    try:
+    with suppress(ConditionFailed):
         _commit([gone, _counted(socket, "", -1), _counted(socket, socket.who.principal, -1)])
-    except ConditionFailed:
-        return
+    # Behind the deletion: a subscription that is made meanwhile finds no socket, or is found by this order.
+    orders.send(socket, {"do": "left", "connection": socket.connection}, request_id)
 
 
 def close(socket: Socket, request_id: str) -> None:
-    """Close a socket and forget it."""
+    """Close a socket and forget it. Raises Unavailable."""
     wires.close(socket.connection)
     forget(socket, request_id)
+
+
+def lose(connection: str, request_id: str) -> None:
+    """Close a socket that cannot be sent to, or whose caller may not go on.
+
+    Where that fails it stays known as lost: its next message is refused, and the sweep tries again.
+    """
+    socket = find(connection)
+    if socket is None:
+        return
+    try:
+        close(socket, request_id)
+    except Unavailable:
+        with suppress(ConditionFailed):
+            table.update(config().limits_table, keys.socket(connection), "SET #lost = :yes", condition="attribute_exists(#pk)",
+                         values={"yes": True})  # fmt: skip
 
 
 def every() -> Iterator[Socket]:
@@ -104,7 +120,8 @@ def every() -> Iterator[Socket]:
 
 
 def _of(item: Item) -> Socket:
-    return Socket(item["tn"], item["sk"], Named(item["tn"], item["p"], item.get("s")), item["ip"], item["at"])
+    who = Named(item["tn"], item["p"], item.get("s"), item["ip"])
+    return Socket(item["tn"], item["sk"], who, item["at"], item.get("lost", False))
 
 
 def _counted(scope: Scope, principal: str, step: int, most: int = 0) -> Write:

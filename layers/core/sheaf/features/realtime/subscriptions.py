@@ -9,7 +9,7 @@ from pydantic_core import from_json, to_json
 
 from sheaf.access import roles
 from sheaf.access.caller import Caller
-from sheaf.access.guard import Named
+from sheaf.access.guard import Named, Present
 from sheaf.base.errors import InvalidParameter, ValidationFailed
 from sheaf.entity import filters, registry
 from sheaf.entity.body import object_of
@@ -41,14 +41,16 @@ class Subscription:
     terms: Mapping[str, Any]  # as they were asked for
     presence: bool = False
     colons: bool = False  # contact:created and not contact.created
+    waits: str = ""  # until it has caught up: the mark of the order that goes on with it
 
     def item(self, scope: Scope) -> tuple[Key, Item]:
         """As it is kept."""
-        item = {"p": self.who.principal, "s": self.who.session, "m": self.member, "terms": to_json(self.terms).decode()}
+        item = {"p": self.who.principal, "s": self.who.session, "ip": self.who.address, "m": self.member,
+                "terms": to_json(self.terms).decode(), "waits": self.waits or None}  # fmt: skip
         return keys.subscription(scope, self.connection, self.name), item
 
 
-def read(caller: Caller, body: Mapping[str, Any], *, needs_after: bool = False) -> tuple[str, dict[str, Any]]:
+def read(who: Present, body: Mapping[str, Any], *, needs_after: bool = False) -> tuple[str, dict[str, Any]]:
     """The name and the terms of a subscription; raises ValidationFailed naming each wrong field, or PermissionDenied.
 
     `{"id"?, "entity"?, "row"?, "types"?: [], "filter"?: {}, "fields"?: [], "presence"?: bool, "names"?: "colon",
@@ -69,7 +71,7 @@ def read(caller: Caller, body: Mapping[str, Any], *, needs_after: bool = False) 
     if wrong:
         raise ValidationFailed.naming(wrong)
     name = asked.pop("id", None) or topic_of(asked)
-    _check(caller, asked)
+    _check(who, asked)
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise ValidationFailed.naming({"id": NAME_RULE})
     return name, asked
@@ -78,9 +80,10 @@ def read(caller: Caller, body: Mapping[str, Any], *, needs_after: bool = False) 
 def of(scope: Scope, connection: str, name: str, item: Mapping[str, Any]) -> Subscription:
     """A subscription that is kept; raises InvalidParameter where the installation does not know a field of it any more."""
     terms = from_json(item["terms"])
-    return Subscription(connection, name, topic_of(terms), Named(scope.tenant, item["p"], item.get("s")), item["m"],
-                        wanted_of(terms), terms, presence=terms.get("presence", False),
-                        colons=terms.get("names") == "colon")  # fmt: skip
+    who = Named(scope.tenant, item["p"], item.get("s"), item["ip"])
+    return Subscription(connection, name, topic_of(terms), who, item["m"], wanted_of(terms), terms,
+                        presence=terms.get("presence", False), colons=terms.get("names") == "colon",
+                        waits=item.get("waits") or "")  # fmt: skip
 
 
 def topic_of(terms: Mapping[str, Any]) -> str:
@@ -112,12 +115,17 @@ def require_channel(caller: Caller, name: object, permission: str) -> str:
     return name
 
 
-def may_get(caller: Caller, subscription: Subscription) -> bool:
-    """Whether the caller may still have it: its events are looked at one by one."""
-    return not subscription.topic.startswith(CHANNEL) or roles.may(caller, "channels:read", {})
+def may_get(who: Present, subscription: Subscription) -> bool:
+    """Whether the caller may still have anything of it."""
+    if subscription.topic.startswith(CHANNEL):
+        return who.may("channels:read", roles.FIXED["channels:read"])
+    if subscription.topic == EVERYTHING:
+        return who.may("events:read", roles.FIXED["events:read"])
+    return sight.may_see(who, subscription.terms["entity"])
 
 
-def _check(caller: Caller, terms: Mapping[str, Any]) -> None:
+def _check(who: Present, terms: Mapping[str, Any]) -> None:
+    caller = who.caller
     if "channel" in terms:
         if others := sorted(terms.keys() - {"channel", "presence"}):
             raise ValidationFailed.naming(dict.fromkeys(others, "is for events; a channel has none"))
@@ -125,7 +133,7 @@ def _check(caller: Caller, terms: Mapping[str, Any]) -> None:
         return
     try:
         if "entity" in terms:
-            wanted.path_of(caller, terms["entity"])
+            wanted.path_of(who, terms["entity"])
         else:
             roles.require(caller, "events:read", roles.FIXED["events:read"])
         if terms.get("presence") and "entity" not in terms:
@@ -137,6 +145,6 @@ def _check(caller: Caller, terms: Mapping[str, Any]) -> None:
         raise ValidationFailed(error.message, fields=error.fields) from None
 
 
-def sees(caller: Caller, subscription: Subscription, event: Event) -> bool:
+def sees(who: Present, subscription: Subscription, event: Event) -> bool:
     """Whether an event goes to a subscription whose caller is this one."""
-    return subscription.wanted.fits(event) and sight.sees(caller, event)
+    return subscription.wanted.fits(event) and may_get(who, subscription) and sight.sees(who, event)

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 from sheaf.access import guard
-from sheaf.features.realtime import sockets
+from sheaf.features.realtime import orders, sockets
 from sheaf.features.realtime.sockets import Socket
 
 Survives = Callable[[Callable[[], None], Mapping[str, str]], bool]
@@ -18,7 +18,9 @@ def sweep(request_id: str, survives: Survives) -> dict[str, int]:
     closed = 0
     for several in tenants.values():
         living = guard.living(several[0], {each.who for each in several}, request_id)
+        # What an order has failed to do is done now, at the latest; and nothing happens where nothing is left to do.
+        survives(lambda scope=several[0]: orders.news(scope, request_id), {"tenant": several[0].tenant})  # type: ignore[misc]
         for each in several:
-            if each.is_over or each.who not in living:
+            if each.is_over or each.is_lost or each.who not in living:
                 closed += survives(lambda each=each: sockets.close(each, request_id), {"socket": each.connection})  # type: ignore[misc]
     return {"open": sum(map(len, tenants.values())) - closed, "closed": closed}

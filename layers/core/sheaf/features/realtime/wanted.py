@@ -1,22 +1,25 @@
 """What a stream, a subscription or a page of the event log is asked for: types, an entity, a row, a filter, fields."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from sheaf.access.caller import Caller
+from sheaf.access.guard import Present
 from sheaf.base import ids
 from sheaf.base.bounds import SUBSCRIPTION_FILTER_BYTES, WEBHOOK_EVENTS
 from sheaf.base.clock import now_ms
 from sheaf.base.errors import InvalidParameter
 from sheaf.entity import event_types, filters, registry
-from sheaf.entity.filters import EVERYTHING, Group
+from sheaf.entity.filters import EVERYTHING, Condition, Group, Test
 from sheaf.entity.registry import EntityType
 from sheaf.features.realtime import sight
 from sheaf.records.events import Event
 from sheaf.store.table import Item
+
+_NO_ROWS = ("events", "jobs", "webhooks")  # whose types may end in anything
 
 Shape = Callable[[EntityType, Mapping[str, Any]], Mapping[str, Any]]
 
@@ -41,26 +44,44 @@ class Wanted:
         """Whether an event is one of them. A change that takes a row out of the filter is one: its row is no match any more."""
         if (self.paths and event.path not in self.paths) or (self.row and event.row != self.row) or not self._names(event.type):
             return False
-        if not self.condition.parts or filters.matches(event.document, self.condition):
+        if not self.condition.parts or filters.matches(_parsed(event.data), self.condition):
             return True
-        before = event.document_before
-        return event.verb == "updated" and before is not None and filters.matches(before, self.condition)
+        return event.verb == "updated" and event.before is not None and filters.matches(_parsed(event.before), self.condition)
+
+    @property
+    def is_timely(self) -> bool:
+        """Whether the filter may say something else tomorrow: it compares times."""
+        return any(test.kind.name == "timestamp" for test in _tests(self.condition))
 
     def _names(self, type_: str) -> bool:
         return not self.types or event_types.covers(self.types, type_)
 
 
-def seen_by(caller: Caller, wanted: Wanted) -> tuple[Callable[[Item], bool], Callable[[Event], bool]]:
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> Mapping[str, Any]:
+    """A row, parsed once for all who ask for it."""
+    return from_json(text)  # type: ignore[no-any-return]
+
+
+def _tests(condition: Condition) -> Iterator[Test]:
+    if isinstance(condition, Test):
+        yield condition
+    else:
+        for part in condition.parts:
+            yield from _tests(part)
+
+
+def seen_by(who: Present, wanted: Wanted) -> tuple[Callable[[Item], bool], Callable[[Event], bool]]:
     """The two tests of `journal.read` for what a caller wants and may see."""
     known: dict[str, bool] = {}
 
     def hinted(item: Item) -> bool:
         path = item["pa"]
         if path not in known:
-            known[path] = sight.may_see(caller, path)
+            known[path] = sight.may_see(who, path)
         return known[path] and wanted.is_hinted(item)
 
-    return hinted, lambda event: wanted.fits(event) and sight.sees(caller, event)
+    return hinted, lambda event: wanted.fits(event) and sight.sees(who, event)
 
 
 def rendered(event: Event, fields: tuple[str, ...] = (), shape: Shape | None = None) -> str:
@@ -70,7 +91,7 @@ def rendered(event: Event, fields: tuple[str, ...] = (), shape: Shape | None = N
 
 def data_of(event: Event, fields: tuple[str, ...] = (), shape: Shape | None = None) -> str:
     """What an event says of its row, as JSON."""
-    if event.verb == "deleted":
+    if event.verb == "deleted" and event.path not in _NO_ROWS:
         return to_json({"id": event.row}).decode()
     if not fields and shape is None:
         return event.shown
@@ -94,9 +115,9 @@ def types_of(found: list[str], where: str = "types") -> frozenset[str]:
     return frozenset(found)
 
 
-def path_of(caller: Caller, text: str, where: str = "entity") -> str:
+def path_of(who: Present, text: str, where: str = "entity") -> str:
     """The path of an entity that the caller may see events of; raises InvalidParameter."""
-    if not sight.may_see(caller, text):
+    if not sight.may_see(who, text):
         raise InvalidParameter.naming({where: f"there is no entity {text[:64]!r} that you may read"})
     return text
 
