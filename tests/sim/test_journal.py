@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import rights
 import world
 from sheaf.access.caller import worker
 from sheaf.base.bounds import EVENT_TRIES
@@ -152,7 +153,11 @@ def test_an_event_waits_for_the_one_before_it(sheaf: world.World, acme: world.Te
     for title in ("2", "3"):
         sheaf.http("PATCH", f"/v1/tasks/{row}", {"title": title}, key=acme.key)
     first, second, third = [each for each in sheaf.changes() if row in json.dumps(each)]
-    on_change = world.function("on_change").handler
+
+    def on_change(event: Any, context: Any) -> Any:
+        with rights.of("on_change"):
+            return world.function("on_change").handler(event, context)
+
     on_change({"Records": [second, third]}, world.CONTEXT)
     assert log_of(acme) == {}
     aside = sheaf.messages("ChangesAsideQueue")

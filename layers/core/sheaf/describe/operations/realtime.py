@@ -10,7 +10,11 @@ EVENT = record(
 )  # fmt: skip
 _PUBLISHED = record({name: EVENT["properties"][name] for name in ("id", "type", "createdAt", "sequence", "previousEventId")})
 _KEY: Schema = {"type": "string", "pattern": "^[A-Za-z0-9_.:-]{1,100}$", "description": "Events of one key keep their order"}
-_STREAM: Schema = {"type": "string", "contentMediaType": "text/event-stream"}
+_STREAM: Schema = {  # one event of the stream
+    **record({"id": _ID, "data": {"type": "string", "description": "JSON"}, "event": _ID, "retry": {"type": "integer"}},
+             optional=("id", "data", "event", "retry")),
+    "contentMediaType": "text/event-stream",
+}  # fmt: skip
 _LAST = ("Last-Event-ID",)
 
 ROUTES: Operations = {
