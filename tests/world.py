@@ -97,6 +97,7 @@ ENVIRONMENT = {
     "POWERTOOLS_LOG_LEVEL": "CRITICAL",
 }
 consume._PAUSES = (0,)  # what failed comes back without waiting
+consume._LONGEST_IN_ORDER = 0
 waiting._LONGEST = 0.05  # and nobody waits for what does not come
 CONTEXT = SimpleNamespace(aws_request_id="00000000-0000-0000-0000-000000000000", function_name="test")
 

@@ -7,34 +7,11 @@ from typing import Any
 import pytest
 
 import world
+from live import change, create, frames, walk
 from sheaf.base.bounds import EVENT_DAYS
 from sheaf.features.realtime import cursors
 from sheaf.records import journal
 from sheaf.store import aws, table
-
-
-def walk(sheaf: world.World, key: str, query: str = "", after: str = "", limit: int = 3) -> tuple[list[dict[str, Any]], str]:
-    """Every event behind a cursor, page by page, and the cursor behind the last one."""
-    found: list[dict[str, Any]] = []
-    while True:
-        answer = sheaf.http("GET", f"/v1/events?limit={limit}{query}{f'&after={after}' if after else ''}", key=key)
-        assert answer.status == 200, answer.text
-        found += answer.data
-        after = answer.json["meta"]["nextCursor"]
-        if not answer.json["meta"]["hasMore"]:
-            return found, after
-
-
-def frames(text: str) -> tuple[list[dict[str, Any]], str, int]:
-    """The data of the frames of a stream's answer, the id that the client has at its end, and its retry time."""
-    found, last, retry = [], "", 0
-    for block in text.split("\n\n"):
-        fields = dict(line.split(": ", 1) for line in block.splitlines())
-        last = fields.get("id", last)
-        retry = int(fields.get("retry", retry))
-        if "data" in fields:
-            found.append(json.loads(fields["data"]))
-    return found, last, retry
 
 
 def stream(sheaf: world.World, key: str, path: str = "", last: str = "", **headers: str) -> tuple[list[dict[str, Any]], str]:
@@ -42,14 +19,6 @@ def stream(sheaf: world.World, key: str, path: str = "", last: str = "", **heade
     assert answer.status == 200, answer.text
     found, following, _ = frames(answer.text)
     return found, following
-
-
-def create(sheaf: world.World, tenant: world.Tenant, title: str = "x", **more: Any) -> str:
-    return str(sheaf.http("POST", "/v1/tasks", {"title": title, **more}, key=tenant.key).data["id"])
-
-
-def change(sheaf: world.World, tenant: world.Tenant, row: str, **fields: Any) -> None:
-    assert sheaf.http("PATCH", f"/v1/tasks/{row}", fields, key=tenant.key).status == 200
 
 
 # ---- the log ----

@@ -6,34 +6,10 @@ from typing import Any
 import pytest
 
 import world
+from live import create, events, subscribed, sweep, titles
 from sheaf.base.bounds import EVENT_DAYS, SOCKETS_PER_CALLER, SUBSCRIPTIONS
 from sheaf.features.realtime import orders
 from sheaf.store import aws
-
-
-def create(sheaf: world.World, tenant: world.Tenant, title: str = "x", **more: Any) -> str:
-    return str(sheaf.http("POST", "/v1/tasks", {"title": title, **more}, key=tenant.key).data["id"])
-
-
-def subscribed(sheaf: world.World, key: str, **asked: Any) -> world.Socket:
-    """A socket with one subscription, which has been told so."""
-    socket = sheaf.socket(key)
-    assert socket.status == 200
-    assert socket.say({"action": "subscribe", **asked}) == 200
-    sheaf.settle()
-    [told] = socket.heard()
-    assert told["type"] == "subscribed", told
-    return socket
-
-
-def events(socket: world.Socket) -> list[dict[str, Any]]:
-    """The events that it has been sent since the last look."""
-    return [entry["event"] for message in socket.heard() if message["type"] == "events" for entry in message["events"]]
-
-
-def titles(socket: world.Socket) -> list[str]:
-    return [event["data"].get("title", event["type"]) for event in events(socket)]
-
 
 # ---- opening ----
 
@@ -323,14 +299,6 @@ def test_subscribers_are_closed_at_once(sheaf: world.World, acme: world.Tenant, 
     assert answer.status == 200, answer.text
     sheaf.settle()
     assert not mine.is_open and stays.is_open
-
-
-def sweep(sheaf: world.World) -> None:
-    import rights
-
-    with rights.of("on_schedule"):
-        world.function("on_schedule").handler(world.event("on_schedule.minute"), world.CONTEXT)
-    sheaf.settle()
 
 
 # ---- presence and channels ----

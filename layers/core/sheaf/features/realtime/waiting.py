@@ -15,7 +15,6 @@ from sheaf.records import journal
 from sheaf.records.events import Event
 from sheaf.records.journal import Heads, Page, Position
 
-_FRESH_SECONDS = 0.5  # for which the proof of a caller is good
 _QUICK_SECONDS = 2.0  # at first it is looked for often, as what one has just done oneself arrives soon
 _LONGEST = float(EVENTS_WAIT_SECONDS)
 _PAUSES = (0.1, 0.25)  # between two looks, at first and later
@@ -27,18 +26,19 @@ def page(who: Present, wanted: Wanted, after: Position, until: Heads, *, limit: 
     Raises InvalidToken where the caller would not be let in any more after a wait.
     """
     hinted, fits = wants.seen_by(who, wanted)
-    started, seconds = time.monotonic(), min(seconds, _LONGEST)
+    started, seconds, has_slept = time.monotonic(), min(seconds, _LONGEST), False
     found = Page([], after, False)
     while True:
         if found.position != until.position:
             found = journal.read(who.caller, found.position, until, wanted=hinted, fits=fits, limit=limit)
             if found.found or (found.more and seconds == 0):
-                return found if time.monotonic() - started < _FRESH_SECONDS else _again(who, found, fits)
+                return _again(who, found, fits) if has_slept else found
         waited = time.monotonic() - started
         if waited >= seconds:
             return found
         if not found.more:
             time.sleep(min(_PAUSES[waited > _QUICK_SECONDS], seconds - waited))
+            has_slept = True
         until = journal.heads(who.caller)
 
 
