@@ -5,6 +5,7 @@ is set aside in a queue (with everything it holds) so that its shard goes on, an
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -48,23 +49,29 @@ def messages(event: Event, work: Callable[[Mapping[str, Any], int], None], queue
 
 
 def in_order(event: Event, work: Callable[[Mapping[str, Any]], None], queue_url: str) -> Failures:
-    """Run `work(message)` for the one record of a FIFO queue; one that fails comes again, and its group waits for it.
+    """Run `work(message)` for each record of a FIFO queue; after one that fails, its group waits and comes again with it.
 
-    More records at once would use up each other's tries.
+    On AWS it gets one record at a time: what waits behind another would use up its own tries.
     """
-    [record] = event["Records"]
-    try:
-        work(from_json(record["body"]))
-    except Exception as error:
-        tries = int(record["attributes"].get("ApproximateReceiveCount", "1"))
-        log.warning("message failed", exc_info=True, extra={"messageId": record["messageId"], "tries": tries,
-                                                            "kind": type(error).__name__})  # fmt: skip
+    failures: list[dict[str, str]] = []
+    stopped: set[str] = set()
+    for record in event["Records"]:
+        attributes = record["attributes"]
+        tries = int(attributes.get("ApproximateReceiveCount", "1"))
+        if attributes["MessageGroupId"] not in stopped:
+            try:
+                work(from_json(record["body"]))
+                continue
+            except Exception as error:
+                told = {"messageId": record["messageId"], "tries": tries, "kind": type(error).__name__}
+                log.warning("message failed", exc_info=True, extra=told)
+                stopped.add(attributes["MessageGroupId"])
+        failures.append({"itemIdentifier": record["messageId"]})
         if receipt := record.get("receiptHandle"):
-            pause = min(_LONGEST_IN_ORDER, 2 ** (tries - 1))
-            survives(lambda: queues.again_in(queue_url, receipt, pause), {"messageId": record["messageId"]})
-        return {"batchItemFailures": [{"itemIdentifier": record["messageId"]}]}
-    log.info("message", extra={"messageId": record["messageId"]})
-    return {"batchItemFailures": []}
+            again = partial(queues.again_in, queue_url, receipt, min(_LONGEST_IN_ORDER, 2 ** (tries - 1)))
+            survives(again, {"messageId": record["messageId"]})
+    log.info("messages", extra={"received": len(event["Records"]), "failed": len(failures)})
+    return {"batchItemFailures": failures}
 
 
 def changes(event: Event, work: Callable[[Mapping[str, Any]], None], set_aside: Callable[[Mapping[str, Any]], None],
