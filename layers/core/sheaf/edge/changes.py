@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic_core import from_json
+
 from sheaf.base.bounds import EVENT_TRIES
 from sheaf.base.config import config
 from sheaf.base.log import log
@@ -40,7 +42,8 @@ class Batch:
     def follow_all(self, batch: consume.Event) -> consume.Failures:
         """The changes of a stream, or of the queue of those that were set aside."""
         if not consume.is_stream(batch):
-            return consume.messages(batch, self._follow_one, config().changes_aside_queue_url)
+            in_order = sorted(batch["Records"], key=_version)  # an event waits for the one before it
+            return consume.messages({"Records": in_order}, self._follow_one, config().changes_aside_queue_url)
         try:
             found = [events.from_images(*_images(record)) for record in batch["Records"] if _is_of_rows(record)]
             self.written = ahead.write(event for event in found if event)
@@ -107,6 +110,14 @@ def _images(record: Record) -> tuple[Item | None, Item | None]:
     images = record["dynamodb"]
     new, old = (table.decode(images[name]) if images.get(name) else None for name in ("NewImage", "OldImage"))
     return new, old
+
+
+def _version(message: Record) -> int:
+    """The version that a change which was set aside has made, as far as it can be read."""
+    try:
+        return int(from_json(message["body"])["dynamodb"]["NewImage"]["v"]["N"])
+    except (ValueError, KeyError, TypeError):
+        return 0
 
 
 def _set_aside(record: Record) -> None:
