@@ -205,7 +205,7 @@ def test_a_reader_stops_where_the_index_lags(sheaf: world.World, acme: world.Ten
         found += [event["id"] for event in answer.data]
         after = answer.json["meta"]["nextCursor"]
         if tries == 6:
-            assert len(found) == 8, "two of each of the four tracks"
+            assert len(found) == sum(min(place // PARTS, 2) for place in journal.heads(acme.setup).position), "two of each track"
             hidden.clear()
         if tries > 6 and not answer.data:
             break
