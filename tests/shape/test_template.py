@@ -58,7 +58,8 @@ def _mapping(name: str, properties: dict[str, Any], resources: dict[str, Any]) -
     else:
         queue = resources[source.split(".")[0]]["Properties"]
         consumer = resources[properties["FunctionName"]["Ref"]]["Properties"]
-        if queue["VisibilityTimeout"] < 6 * consumer["Timeout"]:
+        # A group of a FIFO queue waits for a function that has died until then: not longer than Lambda asks for.
+        if queue["VisibilityTimeout"] < (1 if queue.get("FifoQueue") else 6) * consumer["Timeout"]:
             wrong.append(f"{name}: the queue's visibility is under six times its consumer's timeout")
     return wrong
 

@@ -28,7 +28,7 @@ from sheaf.store import keys, table
 from sheaf.store.table import ConditionFailed
 
 _ROUND = 100  # events of one round
-_SECONDS = 15.0  # of work for one order; then others have their turn
+_SECONDS = 10.0  # of work for one order; then others have their turn
 _LAG_SECONDS = 3.0  # that the index of the log may lie behind the log
 
 Order = Mapping[str, Any]
