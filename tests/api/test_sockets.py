@@ -227,7 +227,7 @@ def test_messages_come_from_the_callers_window(sheaf: world.World) -> None:
 
 
 def test_every_message_is_authorised_again(sheaf: world.World, acme: world.Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(orders, "check", lambda *_: None)  # nobody has the sockets looked at
+    monkeypatch.setattr(orders, "ask", lambda *_: None)  # nobody has the sockets looked at
     boss = sheaf.token_of(acme, "boss@acme.example", "admin")
     ann = sheaf.token_of(acme, "ann@acme.example", "admin")
     user = sheaf.http("GET", "/v1/me", key=ann).data["user"]["id"]

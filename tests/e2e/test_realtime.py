@@ -20,16 +20,6 @@ pytestmark = pytest.mark.e2e
 PROJECTS = "&entity=projects"
 
 
-@pytest.fixture
-def client(stack: dict[str, Any]) -> Client:
-    return Client(stack["base_url"], stack["tenants"][0]["api_key"])
-
-
-@pytest.fixture
-def other(stack: dict[str, Any]) -> Client:
-    return Client(stack["base_url"], stack["tenants"][1]["api_key"])
-
-
 def place(event: Event) -> tuple[str, int]:
     return event["data"]["id"], event["sequence"]
 

@@ -17,7 +17,7 @@ def closing(endpoint: Endpoint) -> Endpoint:
         from sheaf.features.realtime import orders
 
         try:
-            orders.check(request.caller, request.id)
+            orders.ask(request.caller, orders.CHECK, request.id)
         except Exception:
             log.warning("sockets are looked at later", exc_info=True)
         return reply

@@ -89,9 +89,10 @@ def _message(event: Event, request_id: str) -> int:
 
 
 def _read(body: str) -> dict[str, Any]:
-    if len(body.encode("utf-8", "surrogatepass")) > SOCKET_MESSAGE_BYTES:
+    raw = body.encode("utf-8", "surrogatepass")
+    if len(raw) > SOCKET_MESSAGE_BYTES:
         raise TooLarge(f"A message has at most {SOCKET_MESSAGE_BYTES:,} bytes")
-    return object_of(strict_json.parse(body.encode("utf-8", "surrogatepass")))
+    return object_of(strict_json.parse(raw))
 
 
 # ---- actions ----

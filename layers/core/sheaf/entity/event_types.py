@@ -23,6 +23,13 @@ def is_unknown(pattern: str, known: Iterable[str]) -> bool:
     return pattern != "*" and not any(covers((pattern,), name) for name in known)
 
 
+def objection(pattern: object, known: Iterable[str]) -> str:
+    """What is wrong with a pattern in a request, for the one who sent it; nothing where it is good."""
+    if not (isinstance(pattern, str) and PATTERN.fullmatch(pattern)):
+        return "must look like task.created, task.* or *"
+    return f"there is no event {pattern}; GET /v1/event-types lists them" if is_unknown(pattern, known) else ""
+
+
 def covers(patterns: Iterable[str], type_: str) -> bool:
     """Whether one of the patterns stands for a type."""
     return not {type_, f"{type_.partition('.')[0]}.*", "*"}.isdisjoint(patterns)

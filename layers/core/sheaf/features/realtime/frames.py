@@ -45,7 +45,7 @@ def events(scope: Scope, found: Sequence[Entry], name: str | None = None) -> Ite
     for number, entry in enumerate(found, 1):
         is_last = number == len(found) or found[number].event.id != entry.event.id
         colon = entry.subscription.colons
-        part = _part(entry)
+        part = "" if colon else _part(entry)
         if parts and (colon or size + len(part.encode()) > SOCKET_FRAME_BYTES):
             yield several()
             parts, size = [], 0

@@ -9,6 +9,7 @@ from sheaf.store import keys, queues, table
 from sheaf.store.keys import Scope
 
 NEWS: Mapping[str, Any] = {"do": "news"}
+CHECK: Mapping[str, Any] = {"do": "check"}
 
 
 def send(scope: Scope, order: Mapping[str, Any], request_id: str) -> None:
@@ -16,16 +17,10 @@ def send(scope: Scope, order: Mapping[str, Any], request_id: str) -> None:
     queues.send_in_order(config().sockets_queue_url, [{"tenant": scope.tenant, "requestId": request_id, **order}], scope.tenant)
 
 
-def check(scope: Scope, request_id: str) -> None:
-    """Have the subscribers of a tenant looked at: one of them may not go on. Nothing where it has none."""
+def ask(scope: Scope, order: Mapping[str, Any], request_id: str) -> None:
+    """`send` where the tenant has subscriptions: to look for NEWS, or to CHECK whether all of them may go on."""
     if table.get(config().limits_table, keys.push(scope)):
-        send(scope, {"do": "check"}, request_id)
-
-
-def news(scope: Scope, request_id: str) -> None:
-    """Have a tenant's pump look for news. Nothing where it has no subscriptions."""
-    if table.get(config().limits_table, keys.push(scope)):
-        send(scope, NEWS, request_id)
+        send(scope, order, request_id)
 
 
 def tell(found: Iterable[Event]) -> None:

@@ -92,7 +92,7 @@ class Pump:
             return
         if old and old.presence and old.topic != made.topic:
             self._end([old])
-        here = {each.member for each in self._who.members(made.topic)}
+        here = {each.member for each in self._who.members(made.topic)} if made.presence else set()
         self._who.add(made)
         if sockets.find(made.connection) is None:
             self._end([made])  # it has closed meanwhile, and was perhaps looked for before it was there
@@ -271,7 +271,8 @@ class Pump:
     def _lose(self, lost: set[str]) -> None:
         for connection in lost:
             sockets.lose(connection, self.request_id)
-        self._end([each for each in self._who.all().values() if each.connection in lost] if self._who.state and lost else [])
+        if lost and self._who.state:  # without one nobody is subscribed
+            self._end([each for each in self._who.all().values() if each.connection in lost])
 
 
 def _any(_: object) -> bool:

@@ -61,7 +61,7 @@ def find(connection: str) -> Socket | None:
 
 
 def name_subscription(socket: Socket, name: str) -> None:
-    """Count a subscription; raises TooManySocketsSockets, or Unavailable for a socket that is not open any more."""
+    """Count a subscription; raises TooManySockets, or Unavailable for a socket that is not open any more."""
     room = "attribute_not_exists(#subs) OR size(#subs) < :most OR contains(#subs, :name)"
     values = {"names": {name}, "name": name, "most": SUBSCRIPTIONS}
     try:

@@ -102,7 +102,7 @@ def wanted_of(terms: Mapping[str, Any]) -> Wanted:
         types=wanted.types_of(terms.get("types", [])),
         paths=frozenset([terms["entity"]] if "entity" in terms else []),
         row=wanted.row_of(entity, terms["row"]) if "row" in terms else "",
-        condition=wanted.condition_of(entity, to_json(terms["filter"]).decode()) if "filter" in terms else filters.EVERYTHING,
+        condition=wanted.condition_of(entity, terms["filter"]) if "filter" in terms else filters.EVERYTHING,
         fields=wanted.fields_of(entity, terms["fields"]) if "fields" in terms else (),
     )
 

@@ -19,7 +19,7 @@ def sweep(request_id: str, survives: Survives) -> dict[str, int]:
     for several in tenants.values():
         living = guard.living(several[0], {each.who for each in several}, request_id)
         # What an order has failed to do is done now, at the latest; and nothing happens where nothing is left to do.
-        survives(lambda scope=several[0]: orders.news(scope, request_id), {"tenant": several[0].tenant})  # type: ignore[misc]
+        survives(lambda scope=several[0]: orders.ask(scope, orders.NEWS, request_id), {"tenant": several[0].tenant})  # type: ignore[misc]
         for each in several:
             if each.is_over or each.is_lost or each.who not in living:
                 closed += survives(lambda each=each: sockets.close(each, request_id), {"socket": each.connection})  # type: ignore[misc]

@@ -141,10 +141,8 @@ def _wrong_events(events: object) -> dict[str, str]:
         return {"events": f"must be a list of 1 to {WEBHOOK_EVENTS} event types"}
     known, wrong = event_types.every(), {}
     for number, event in enumerate(events):
-        if not (isinstance(event, str) and event_types.PATTERN.fullmatch(event)):
-            wrong[f"events.{number}"] = "must look like task.created, task.* or *"
-        elif event_types.is_unknown(event, known):
-            wrong[f"events.{number}"] = f"there is no event {event}; GET /v1/event-types lists them"
+        if found := event_types.objection(event, known):
+            wrong[f"events.{number}"] = found
     return wrong
 
 
