@@ -38,6 +38,7 @@ from sheaf.edge import consume
 from sheaf.entity.names import Role
 from sheaf.features.accounts import api_keys, people
 from sheaf.features.accounts.api_keys import Terms
+from sheaf.features.audit import asks
 from sheaf.features.realtime import cursors, waiting
 from sheaf.records import journal
 from sheaf.store import aws, keys, kms, secrets, table
@@ -51,8 +52,9 @@ QUEUES = (
     "ChangesAsideQueue",
     "DeliveriesDeadQueue",
     "SocketsQueue.fifo",
+    "SealsQueue.fifo",
 )
-TABLES = ("RecordsTable", "ControlTable", "EventsTable", "LimitsTable")
+TABLES = ("RecordsTable", "ControlTable", "EventsTable", "LimitsTable", "AuditTable")
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -67,6 +69,7 @@ ENVIRONMENT = {
     "SHEAF_MAILS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/MailsQueue",
     "SHEAF_UPLOADS_BUCKET": "uploads",
     "SHEAF_JOBS_BUCKET": "jobs",
+    "SHEAF_AUDIT_BUCKET": "audit",
     "SHEAF_SIGNING_SECRET_ARN": "signing",
     "SHEAF_SECRETS_KEY_ARN": "alias/secrets",
     "SHEAF_WEBHOOK_LOOPBACK": "true",
@@ -88,6 +91,7 @@ ENVIRONMENT = {
     "SHEAF_STREAM_HOLDS": "40",
     "SHEAF_SOCKETS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/SocketsQueue.fifo",
     "SHEAF_SOCKETS_ENDPOINT": "https://sockets.execute-api.us-east-1.amazonaws.com/live",
+    "SHEAF_SEALS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/SealsQueue.fifo",
     "SHEAF_MAX_BATCH_SIZE": "50000",
     "SHEAF_GRAPHQL_INTROSPECTION": "true",
     "SHEAF_GRAPHQL_REGISTERED_ONLY": "false",
@@ -213,7 +217,7 @@ class World:
             # Visible again at once, so that a failed message comes back without waiting.
             fifo = {"FifoQueue": "true"} if queue.endswith(".fifo") else {}
             sqs.create_queue(QueueName=queue, Attributes={"VisibilityTimeout": "0", **fifo})
-        for bucket in ("uploads", "jobs"):
+        for bucket in ("uploads", "jobs", "audit"):
             s3.create_bucket(Bucket=bucket)
             s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         key = aws.client("kms").create_key()["KeyMetadata"]["KeyId"]
@@ -359,6 +363,7 @@ class World:
             "ImagesQueue": "on_image",
             "ChangesAsideQueue": "on_change",
             "SocketsQueue.fifo": "on_push",
+            "SealsQueue.fifo": "on_seal",
         }
         for _ in range(rounds):
             moved = False
@@ -376,6 +381,14 @@ class World:
             if not moved:
                 return
         raise AssertionError("the world does not come to rest")
+
+    def seal(self, tenant: Tenant) -> None:
+        """Everything carried to its end, and the tenant's audit log sealed."""
+        self.settle()
+        sent = event("on_seal.message")
+        sent["Records"][0]["body"] = json.dumps({"tenant": tenant.id, "requestId": "req_1"})
+        with rights.of("on_seal"):
+            assert function("on_seal").handler(sent, CONTEXT) == {"batchItemFailures": []}
 
     def arrive(self, tenant: Tenant, file_id: str, content: bytes) -> None:
         """Put a file where its upload form would, and tell on_upload."""
@@ -447,6 +460,7 @@ def a_world() -> Iterator[World]:
         limits.forget_blocks,
         journal.forget,
         cursors.forget,
+        asks.forget,
     ):
         forget()
     with mock_aws(), patch.object(BaseClient, "_make_api_call", _one_at_a_time):

@@ -103,7 +103,8 @@ def living(scope: Scope, principals: Iterable[Named], request_id: str) -> dict[N
 def _caller(scope: Named, row: Item, request_id: str) -> Caller:
     scopes = frozenset(row["sc"]) if "sc" in row else None
     return Caller(scope.tenant, row.get("id", scope.principal), row["role"], request_id,
-                  "user" if scope.session else "key", session=scope.session, until=row.get("exp"), scopes=scopes)  # fmt: skip
+                  "user" if scope.session else "key", session=scope.session, until=row.get("exp"), scopes=scopes,
+                  address=scope.address)  # fmt: skip
 
 
 def charge(proof: Proof, cost: int) -> Allowance:

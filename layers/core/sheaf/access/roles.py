@@ -40,6 +40,8 @@ FIXED: Mapping[str, Least] = {
     "webhooks:read": "admin",
     "webhooks:write": "admin",
     "health:read": "admin",
+    "audit:read": "admin",
+    "audit:export": "admin",
     "rate-limits:reset": "admin",
     "api-keys:read": "admin",
     "api-keys:write": "admin",

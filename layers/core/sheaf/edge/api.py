@@ -16,13 +16,14 @@ from typing import Any, Literal
 from sheaf.access import guard, limits, roles
 from sheaf.access.guard import Credentials
 from sheaf.base import ids
-from sheaf.base.errors import BadRequest, NotFound, SheafError, unforeseen
+from sheaf.base.errors import BadRequest, NotFound, PermissionDenied, SheafError, unforeseen
 from sheaf.base.log import log
 from sheaf.edge import cookies, cors, notices
 from sheaf.edge.envelope import Profile, Reply, failure, success
 from sheaf.edge.request import Request, read
 from sheaf.edge.router import Endpoint, Route, Router, Rule, Verb, Writes
 from sheaf.edge.start import start
+from sheaf.records import notes
 from sheaf.records.once import remembered
 from sheaf.store import keys
 from sheaf.store.aws import act_for
@@ -69,7 +70,8 @@ class Api:
             inner(request, parameters)
 
         def answer(endpoint: Endpoint) -> Endpoint:
-            return _remembering(endpoint) if remember else _listing(endpoint) if lists else endpoint
+            guarded = _noting(endpoint, permission) if roles.is_for_admins(roles.FIXED.get(permission, "user")) else endpoint
+            return _remembering(guarded) if remember else _listing(guarded) if lists else guarded
 
         return self._register(method, rule, lambda endpoint: Route(
             door, answer(endpoint), inner, permission, cost, profile, writes=writes, lists=lists,
@@ -210,14 +212,19 @@ def authenticate(request: Request, cost: int, *, streams: bool = False) -> None:
 def permit(request: Request, permission: str, parameters: Mapping[str, str]) -> None:
     """Raise for a proven caller who may not."""
     resource, proof = permission.partition(":")[0], request.proven
-    if permission in roles.FIXED:
-        guard.require(proof, permission, roles.FIXED[permission], request.source_ip)
-        return
-    from sheaf.entity import registry  # only functions with routes of entities come here
+    held, least = permission, roles.FIXED.get(permission)
+    if least is None:
+        from sheaf.entity import registry  # only functions with routes of entities come here
 
-    entity = registry.find(parameters["entity"] if resource == roles.ENTITY else resource)
-    held = permission.replace(roles.ENTITY, entity.path)
-    guard.require(proof, held, roles.least_of(held, entity.model.access), request.source_ip)
+        entity = registry.find(parameters["entity"] if resource == roles.ENTITY else resource)
+        held = permission.replace(roles.ENTITY, entity.path)
+        least = roles.least_of(held, entity.model.access)
+    try:
+        guard.require(proof, held, least, request.source_ip)
+    except PermissionDenied as refusal:
+        if roles.is_for_admins(least):
+            notes.deny(request.caller, held, request.method, request.route_path, refusal.message)
+        raise
 
 
 def _listing(endpoint: Endpoint) -> Endpoint:
@@ -227,6 +234,19 @@ def _listing(endpoint: Endpoint) -> Endpoint:
         cursor = cursors.present(request.caller)  # before anything is read: what is told from there on may be known already
         reply = endpoint(request, **parameters)
         return replace(reply, headers={"X-Event-Cursor": cursor, **reply.headers})
+
+    return answer
+
+
+def _noting(endpoint: Endpoint, permission: str) -> Endpoint:
+    """The endpoint of an administrative route; what it refuses itself (to admins who are no operators) is noted too."""
+
+    def answer(request: Request, **parameters: str) -> Reply:
+        try:
+            return endpoint(request, **parameters)
+        except PermissionDenied as refusal:
+            notes.deny(request.caller, permission, request.method, request.route_path, refusal.message)
+            raise
 
     return answer
 

@@ -29,6 +29,10 @@ def work_of(kind: str) -> Work:
             from sheaf.features.audience.uploads import AudienceWork
 
             return AudienceWork()
+        case "audit":
+            from sheaf.features.audit.exporting import AuditWork
+
+            return AuditWork()
         case "reset":
             from sheaf.features.accounts.tenants import ResetWork
 

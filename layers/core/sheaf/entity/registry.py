@@ -24,8 +24,8 @@ INDEXES = ("ix1", "ix2", "ix3")  # the sparse KEYS_ONLY indexes of the table Rec
 ORDERS = ("or1", "or2")  # and by order
 FILES = "uploads"  # the path of the files
 EVENTS = 7  # events that an entity may name
-RESERVED = frozenset({"admin", "api", "audience", "auth", "batch", "bulk", "contact", "docs", "errors", "events", "export",
-                      "gdpr", "health", "hello", "import", "jobs", "me", "members", "sessions", "stream", "tenant", "tenants",
+RESERVED = frozenset({"admin", "api", "audience", "audit", "auth", "backup", "batch", "bulk", "cache", "contact", "docs",
+                      "errors", "events", "export", "features", "gdpr", "health", "hello", "import", "jobs", "me", "members", "metrics", "ofrep", "sessions", "stream", "system", "tenant", "tenants",
                       "tickets", "uploads", "webhooks"})  # fmt: skip
 
 _PATH = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -82,6 +82,11 @@ class EntityType:
     def hidden(self) -> frozenset[str]:
         """The fields that are never answered."""
         return frozenset(self._marked("hidden"))
+
+    @cached_property
+    def personal(self) -> frozenset[str]:
+        """The fields that are about a person."""
+        return frozenset(self._marked("personal"))
 
     @cached_property
     def fixed(self) -> frozenset[str]:

@@ -15,6 +15,7 @@ from sheaf.base.config import config
 from sheaf.base.errors import Conflict, InvalidCursor, InvalidParameter, NotFound
 from sheaf.base.ids import is_id
 from sheaf.jobs import machine
+from sheaf.records import notes
 from sheaf.store import blobs, keys, table
 from sheaf.store.table import Item
 
@@ -80,7 +81,7 @@ def listing(caller: Caller, asked: Mapping[str, str], limit: int, cursor: str | 
 def cancel(caller: Caller, job_id: str) -> dict[str, Any]:
     """Stop a job: the chunks that have begun are done to their end, the rest is left; raises NotFound, Conflict."""
     owned(caller, job_id)
-    stopped = machine.move(caller, job_id, ("queued", "running"), "cancelling")
+    stopped = machine.move(caller, job_id, ("queued", "running"), "cancelling", along=(notes.note(caller, "job.cancelled", job_id),))
     job = machine.find(caller, job_id)
     if not stopped and job["st"] not in ("cancelling", "cancelled"):
         raise Conflict(f"The job is {job['st']} and cannot be cancelled any more")
@@ -98,7 +99,7 @@ def told(caller: Caller, job: Item) -> dict[str, Any]:
     """The same for an event: without links, which would be over before somebody reads it."""
     counts = counted(caller, job)
     done = sum(counts[outcome] for outcome in machine.OUTCOMES)
-    if job["st"] in ("failed", "cancelled") and job["kind"] not in ("export", "analytics", "package"):
+    if job["st"] in ("failed", "cancelled") and job["kind"] not in machine.FILES:
         counts["unprocessed"] = max(0, counts["total"] - done)
     shown: dict[str, Any] = {
         "id": job["sk"],

@@ -230,15 +230,54 @@ def _tracks(scope: Scope, after: Position, until: Heads) -> Iterator[Iterator[tu
 
 def _track(scope: Scope, track: int, place: int, head: int) -> Iterator[tuple[int, str, int, int, Key, Item]]:
     """The places of one track behind a place, up to its head, without a gap."""
-    expected = (place + 1) // PARTS
-    span = Span(keys.tracked(scope, track), index="track", sort="nr",
-                low=keys.on_track(expected), high=keys.on_track(head // PARTS))  # fmt: skip
-    for item in table.query(config().events_table, span, page=_READ):
-        number = int(item["nr"])
-        if number != expected:
-            return  # the index has not come that far
+    for number, item in _numbers(scope, track, (place + 1) // PARTS, head // PARTS):
         yield item["u"], item["id"], track, number, Key(item["pk"], item["sk"]), item
-        expected += 1
+
+
+def _numbers(scope: Scope, track: int, first: int, last: int) -> Iterator[tuple[int, Item]]:
+    """What the index says of the changes of one track from a number to another, without a gap."""
+    expected = first
+    for item in _indexed(scope, track, first, last):
+        number = int(item["nr"])
+        if number > expected:
+            return  # the index has not come that far
+        if number == expected:
+            yield number, item
+            expected += 1
+
+
+def _indexed(scope: Scope, track: int, first: int, last: int) -> Iterator[Item]:
+    span = Span(keys.tracked(scope, track), index="track", sort="nr", low=keys.on_track(first), high=keys.on_track(last))
+    return table.query(config().events_table, span, page=_READ)
+
+
+# ---- the whole of it, for the audit log ----
+
+
+def numbers(scope: Scope) -> tuple[int, ...]:
+    """The number of the last change of each track."""
+    return tuple(place // PARTS for place in heads(scope).position)
+
+
+def changes(scope: Scope, track: int, after: int, until: int, limit: int) -> Iterator[Item]:
+    """At most `limit` change rows of a track behind a number, without a gap, up to another number."""
+    found = (item for _, item in islice(_numbers(scope, track, after + 1, until), limit))
+    for item in _whole(found):
+        if item is None:
+            return  # the index knows what is not there any more: whoever checks the log finds that
+        yield item
+
+
+def all_changes(scope: Scope, track: int, after: int, until: int) -> Iterator[Item]:
+    """The change rows of a track behind a number up to another one as they are there, in order, gaps and doubles included."""
+    return (item for item in _whole(_indexed(scope, track, after + 1, until)) if item is not None)
+
+
+def _whole(found: Iterable[Item]) -> Iterator[Item | None]:
+    source = iter(found)
+    while some := [Key(item["pk"], item["sk"]) for item in islice(source, _READ)]:
+        rows = table.get_many(config().events_table, some)
+        yield from map(rows.get, some)
 
 
 def _unread(scope: Scope, key: Key, change: Item | None, number: int, place: int) -> Iterator[Event]:

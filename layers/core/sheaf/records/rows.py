@@ -77,7 +77,7 @@ def to_item(
     """The item of a new version, without its key; raises TooLarge.
 
     Short names, since DynamoDB charges for them: d document, h hidden fields, v version, t event word, a actor,
-    q request, u when, pu when the version before was made, j, n and jv the last job that wrote the row, its index there
+    q request, ip its address, u when, pu when the version before was made, j, n and jv the last job that wrote the row, its index there
     and the version it made, ix1–ix3 the indexes by value, or1–or2 the indexes by order with their sort keys os1–os2.
     """
     shown = {name: value for name, value in fields.items() if name not in entity.hidden}
@@ -96,6 +96,7 @@ def to_item(
         "t": entity.word,
         "a": caller.principal,
         "q": caller.request_id,
+        "ip": caller.address,
         "u": at_ms,
         "pu": before.get("u"),
         "j": stamp.job if stamp else before.get("j"),

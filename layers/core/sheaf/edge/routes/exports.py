@@ -7,6 +7,7 @@ from sheaf.edge.request import Request
 from sheaf.edge.routes.jobs import status_routes
 from sheaf.edge.wire import Wire
 from sheaf.entity import registry
+from sheaf.jobs import machine
 from sheaf.features.export.request import accept, accept_data, accept_package
 
 
@@ -15,7 +16,7 @@ def register(api: Api) -> None:
     api.post("/v1/<entity>/export", permission="<entity>:export", cost=5)(_export)
     api.post("/v1/export/data", permission="data:export", cost=5)(_export_data)
     api.post("/v1/gdpr/export-data", permission="me:read", cost=5)(_package)
-    status_routes(api, "/v1/export/status", ("export", "analytics", "package"))
+    status_routes(api, "/v1/export/status", machine.FILES)
     status_routes(api, "/v1/batch/status", ("bulk", "import", "revert", "users", "reset"))
 
 

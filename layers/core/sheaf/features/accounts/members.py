@@ -26,7 +26,7 @@ from sheaf.jobs import machine
 from sheaf.jobs.machine import Status
 from sheaf.jobs.runner import Result, Task
 from sheaf.jobs.shapes import Chunks
-from sheaf.records import read
+from sheaf.records import notes, read
 from sheaf.records.once import Once
 from sheaf.records.page import Page, page
 from sheaf.records.rows import Stamp
@@ -105,13 +105,14 @@ def welcome(caller: Caller, user_id: str) -> None:
     person = people.profile(caller, user_id)
     if people.account_of(user_id, person["email"]):
         raise Conflict("This user has a password already; forgot sends a mail")
-    table.commit([_welcoming(caller, user_id, person["email"])])
+    table.commit([_welcoming(caller, user_id, person["email"]), notes.note(caller, "user.welcomed", user_id)])
 
 
 def unlock(caller: Caller, user_id: str) -> None:
     """Forget a user's wrong passwords; raises NotFound."""
     email = people.profile(caller, user_id)["email"]
     if people.account_of(user_id, email):
+        table.commit([notes.note(caller, "user.unlocked", user_id)])
         tries.clear_login(keys.mailbox(email))
 
 
@@ -119,6 +120,7 @@ def refill(caller: Caller, principal: str) -> dict[str, Any]:
     """Give a user or an API key of the tenant the window of this minute back; raises NotFound."""
     is_key = principal.startswith("key_")
     name = api_keys.find(caller, principal)["p"] if is_key else people.profile(caller, principal)["id"]
+    table.commit([notes.note(caller, "rate_limit.reset", principal)])
     limits.refill(keys.principal(caller, name))
     return {"principal": principal, "reset": True}
 

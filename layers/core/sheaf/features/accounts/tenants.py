@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sheaf.access import limits, networks, roles, tenants
@@ -20,12 +21,12 @@ from sheaf.jobs import machine
 from sheaf.jobs.machine import Status
 from sheaf.jobs.runner import Result, Task
 from sheaf.jobs.shapes import Steps
-from sheaf.records import write
+from sheaf.records import notes, write
 from sheaf.records.once import Once, put_once
 from sheaf.records.page import candidates
 from sheaf.store import keys, table
 from sheaf.store.secrets import signing_secret
-from sheaf.store.table import ConditionFailed, Item
+from sheaf.store.table import ConditionFailed, Item, Write
 
 _RESET_SECONDS = 300  # how long a confirmation is good
 _RESET_ROWS = 200  # rows of one step
@@ -49,6 +50,9 @@ def create(caller: Caller, body: object, once: Once | None) -> dict[str, Any]:
             writes.append(inviting(made, caller.principal, {"email": fields["adminEmail"], "role": "admin"})[0])
         except ValidationFailed as error:
             raise ValidationFailed.naming({"adminEmail": error.fields.get("email", "is wrong")}) from None
+    told = {"name": fields["name"].strip(), "tier": fields.get("tier", "free")}
+    # Both sides: the operators did it, and it is the first thing that the tenant's own log tells.
+    writes += [notes.note(caller, "tenant.created", made.tenant, told), notes.note(made, "tenant.created", made.tenant, told)]
     found = put_once(writes, once, tenant=made.tenant)
     return tenants.shown(_found(tenants.setup(found["tenant"]) if found else made), "user")
 
@@ -97,7 +101,7 @@ def change(caller: Caller, tenant_id: str, body: object, address: str) -> dict[s
         wrong[""] = "must hold name, adminIps, tier or status"
     if wrong:
         raise ValidationFailed.naming(wrong)
-    _update(scope, values)
+    _update(caller, scope, values)
     tenants.forget()
     return tenants.shown(_found(scope), _sees(caller, scope))
 
@@ -163,6 +167,7 @@ def refill(caller: Caller, tenant_id: str) -> dict[str, Any]:
     _require_operator(caller)
     scope = _scope(caller, tenant_id)
     _found(scope)
+    table.commit([notes.note(caller, "rate_limit.reset", tenant_id)])
     limits.refill(keys.quota(scope))
     return {"tenant": tenant_id, "reset": True}
 
@@ -197,10 +202,16 @@ def _missing(tenant_id: str) -> NotFound:
     return NotFound(f"There is no tenant {tenant_id[:80]!r}")
 
 
-def _update(scope: Caller, values: dict[str, Any]) -> None:
+def _update(caller: Caller, scope: Caller, values: dict[str, Any]) -> None:
+    before = tenants.shown(_found(scope))
+    after = before | {name: values[short] for name, short in (("name", "name"), ("tier", "tier"), ("status", "st"))
+                      if short in values} | ({"adminIps": sorted(values["ips"] or ())} if "ips" in values else {})  # fmt: skip
+    changed = Write(config().control_table, "update", keys.tenant(scope), expression=table.setting(values),
+                    condition="attribute_exists(#pk)", values=values)  # fmt: skip
+    # An operator's change of another tenant stands in that tenant's log, and in the operators' own.
+    logs = [replace(caller, tenant=scope.tenant), *([caller] if scope.tenant != caller.tenant else [])]
     try:
-        table.update(config().control_table, keys.tenant(scope), table.setting(values), condition="attribute_exists(#pk)",
-                     values=values)  # fmt: skip
+        put_once([changed, *(notes.note(log, "tenant.updated", scope.tenant, after, before=before) for log in logs)], None)
     except ConditionFailed:
         raise _missing(scope.tenant) from None
 

@@ -14,9 +14,9 @@ from sheaf.base.config import config
 from sheaf.entity import registry
 from sheaf.entity.filters import Group, Test
 from sheaf.entity.registry import EntityType
-from sheaf.features.export.work import ended
+from sheaf.features.export.work import file_name
 from sheaf.formats import ndjson
-from sheaf.jobs import machine
+from sheaf.jobs import files, machine
 from sheaf.jobs.machine import Status
 from sheaf.jobs.runner import Result, Task
 from sheaf.jobs.shapes import Steps
@@ -60,7 +60,7 @@ class PackageWork(Steps):
         with blobs.Writer(config().jobs_bucket, name, "application/json") as writer:
             for text in _whole(caller, job, done):
                 writer.write(text)
-        return ended(caller, job, sum(step["rows"] for step in done))
+        return files.ended(caller, job, file_name(job), sum(step["rows"] for step in done))
 
 
 def _whole(caller: Caller, job: Item, done: Sequence[Item]) -> Iterator[bytes]:

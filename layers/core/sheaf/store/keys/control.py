@@ -75,6 +75,11 @@ def published(scope: Scope, row_id: str) -> Key:
     return Key(f"{scope.tenant}#published", row_id)
 
 
+def noted(scope: Scope, note_id: str) -> Key:
+    """What the audit log is to be told, on its way there."""
+    return Key(f"{scope.tenant}#noted", note_id)
+
+
 def job(scope: Scope, job_id: str) -> Key:
     """A job."""
     return Key(f"{scope.tenant}#job", job_id)
