@@ -34,14 +34,15 @@ from sheaf.access.limits import Tier
 from sheaf.base import clock
 from sheaf.base.config import config
 from sheaf.base.ids import new
-from sheaf.edge import consume
+from sheaf.edge import consume, metering
 from sheaf.entity.names import Role
 from sheaf.features.accounts import api_keys, people
 from sheaf.features.accounts.api_keys import Terms
 from sheaf.features.audit import asks
+from sheaf.features.flags import stored as flags
 from sheaf.features.realtime import cursors, waiting
 from sheaf.records import journal
-from sheaf.store import aws, keys, kms, secrets, table
+from sheaf.store import aws, keys, kms, own, secrets, table
 
 QUEUES = (
     "JobsQueue",
@@ -102,6 +103,7 @@ ENVIRONMENT = {
 }
 consume._PAUSES = (0,)  # what failed comes back without waiting
 consume._LONGEST_IN_ORDER = 0
+metering.METRICS_SECONDS = 1e9  # tests write down what was counted when they want to
 waiting._LONGEST = 0.05  # and nobody waits for what does not come
 CONTEXT = SimpleNamespace(aws_request_id="00000000-0000-0000-0000-000000000000", function_name="test")
 
@@ -461,6 +463,9 @@ def a_world() -> Iterator[World]:
         journal.forget,
         cursors.forget,
         asks.forget,
+        metering.forget,
+        own._client.cache_clear,
+        flags.forget,
     ):
         forget()
     with mock_aws(), patch.object(BaseClient, "_make_api_call", _one_at_a_time):

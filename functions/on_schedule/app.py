@@ -4,8 +4,9 @@ import time
 from typing import Any
 
 from sheaf.base.log import log
-from sheaf.edge import consume
+from sheaf.edge import consume, guards
 from sheaf.edge.start import start
+from sheaf.features import health
 from sheaf.features.realtime import sweep as realtime
 from sheaf.features.webhooks import sweep as webhooks
 from sheaf.jobs import sweep
@@ -34,6 +35,12 @@ def handler(event: dict[str, Any], context: Any) -> None:
             found = realtime.sweep(request_id, consume.survives)
         log.info("sockets", extra=found)
 
-    done = [consume.survives(step, {"step": step.__name__}) for step in (due, jobs, failing, sockets)]
+    def flags() -> None:
+        log.info("flags", extra={"rolledBack": guards.look_after_flags(name, request_id)})
+
+    def queues() -> None:
+        log.info("queues", extra={"waiting": health.look_at_queues()})
+
+    done = [consume.survives(step, {"step": step.__name__}) for step in (due, jobs, failing, flags, queues, sockets)]
     if not all(done):
         raise RuntimeError("some of it failed; it is tried again")  # the others were not kept from their work

@@ -31,7 +31,7 @@ class Result(NamedTuple):
 
 
 def verify(lines: Iterable[str], head: Optional[Tuple[int, str]] = None) -> Result:
-    """Check the lines of an export; `head` is a segment and its hash that you have kept. Raises ValueError for what is no export."""
+    """Check the lines of an export; `head` is a segment and its hash that you have kept. Raises ValueError for no export."""
     log = _Log()
     for number, line in enumerate(lines, 1):
         if line.strip():
@@ -89,7 +89,7 @@ class _Log:
             self.problems.append(f"{name}: one before it is missing, or it is out of order")
         if line["previous"] != (before["hash"] if before else GENESIS):
             self.problems.append(f"{name}: it does not follow the one before it")
-        if before and line["from"] != before["to"] or not before and any(line["from"]):
+        if (before and line["from"] != before["to"]) or (not before and any(line["from"])):
             self.problems.append(f"{name}: it does not begin where the one before it ends")
         said = {
             "tenant": self.tenant,
@@ -101,7 +101,7 @@ class _Log:
             "previous": line["previous"],
             "sealedAt": line["sealedAt"],
         }
-        if line["hash"] != _digest(_canonical(said)):
+        if line["hash"] != _digest(_canonical(said)) or line["count"] != len(line["leaves"]):
             self.problems.append(f"{name}: it was changed")
         tracks = enumerate(zip(line["from"], line["to"]))
         self._places = ((track, number) for track, (start, end) in tracks for number in range(start + 1, end + 1))
@@ -136,12 +136,11 @@ class _Log:
 
 def _wrong(line: Dict[str, Any]) -> Iterator[str]:
     """The places of an entry whose personal values are not those that were committed to."""
-    salt, commitments = line["salt"], line["entry"]["commitments"]
-    for place, value in line["personal"].items():
-        if salt is None or commitments.get(place) != _digest(f"{salt}\n{place}\n{_canonical(value)}"):
+    salts, values, commitments = line["salts"], line["personal"], line["entry"]["commitments"]
+    for place in sorted(values.keys() | salts.keys()):
+        known = place in values and place in salts
+        if not known or commitments.get(place) != _digest(f"{salts[place]}\n{place}\n{_canonical(values[place])}"):
             yield place
-    if salt is not None:
-        yield from (place for place in commitments if place not in line["personal"])
 
 
 def _canonical(value: Any) -> str:
@@ -166,7 +165,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     parser.add_argument("--head", type=_head, metavar="SEGMENT:HASH", help="a head that you have kept")
     asked = parser.parse_args(arguments)
     try:
-        with sys.stdin if asked.file == "-" else open(asked.file, encoding="utf-8") as lines:
+        with sys.stdin if asked.file == "-" else open(asked.file, encoding="utf-8") as lines:  # noqa: PTH123  # one file, few names
             found = verify(lines, asked.head)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
@@ -176,8 +175,11 @@ def main(arguments: Optional[List[str]] = None) -> int:
     if found.problems:
         print(f"NOT valid: {len(found.problems)} problems in {found.segments} segments, {found.entries} entries")
         return 1
-    print(f"valid: {found.entries} entries in {found.segments} segments; head {found.head[0]}:{found.head[1]}"
-          if found.head else "valid, and empty")
+    print(
+        f"valid: {found.entries} entries in {found.segments} segments; head {found.head[0]}:{found.head[1]}"
+        if found.head
+        else "valid, and empty"
+    )
     return 0
 
 

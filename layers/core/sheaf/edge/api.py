@@ -7,7 +7,6 @@ Rules are written for v1; the same routes answer under v2, and a tenant may stan
 
 import json
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from importlib import import_module
@@ -18,7 +17,7 @@ from sheaf.access.guard import Credentials
 from sheaf.base import ids
 from sheaf.base.errors import BadRequest, NotFound, PermissionDenied, SheafError, unforeseen
 from sheaf.base.log import log
-from sheaf.edge import cookies, cors, notices
+from sheaf.edge import cookies, cors, metering, notices
 from sheaf.edge.envelope import Profile, Reply, failure, success
 from sheaf.edge.request import Request, read
 from sheaf.edge.router import Endpoint, Route, Router, Rule, Verb, Writes
@@ -109,7 +108,7 @@ class Api:
 
     def handler(self, event: dict[str, Any], context: Any) -> Response:
         """The Lambda entry point (API Gateway REST proxy events)."""
-        started = time.monotonic()
+        measured = metering.Measured()
         act_for(None)  # whoever came before
         request = Request(ids.new("req"), "GET", "/", {}, {}, b"", "unknown")
         try:
@@ -122,8 +121,9 @@ class Api:
         who = {"tenant": request.caller.tenant, "principal": request.caller.principal} if request.proof else {}
         log.info("request", extra={
             "requestId": request.id, "method": request.method, "path": _SIGNED.sub("…", request.path), **who,
-            "status": response["statusCode"], "ms": round((time.monotonic() - started) * 1000, 1),
+            "status": response["statusCode"], **metering.told(response["statusCode"], measured.ms, cold=measured.cold),
         })  # fmt: skip
+        metering.count(request, response["statusCode"], measured)
         return response
 
     def _register(self, method: Method, rule: str, made: Callable[[Endpoint], Route]) -> Decorator:
@@ -138,6 +138,7 @@ class Api:
             rule = self.router.find(request.route_path)
         except NotFound as error:
             return self._lost(request, error)
+        request.route = f"{request.method} {rule.named(request.route_path)}"
         any_route = rule.any_route
         profile = any_route.profile if request.version == 1 and not request.prefer.canonical else None
         shared = cors.headers(request, None, any_route.everyone)

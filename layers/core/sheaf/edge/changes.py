@@ -16,8 +16,8 @@ from sheaf.base.log import log
 from sheaf.edge import consume
 from sheaf.entity import registry
 from sheaf.features import images, mails
-from sheaf.features.audit import asks
 from sheaf.features.accounts import invitations, letters
+from sheaf.features.audit import asks
 from sheaf.features.realtime import orders
 from sheaf.features.uploads import arrivals
 from sheaf.features.webhooks import fan_out, warnings

@@ -25,8 +25,9 @@ ORDERS = ("or1", "or2")  # and by order
 FILES = "uploads"  # the path of the files
 EVENTS = 7  # events that an entity may name
 RESERVED = frozenset({"admin", "api", "audience", "audit", "auth", "backup", "batch", "bulk", "cache", "contact", "docs",
-                      "errors", "events", "export", "features", "gdpr", "health", "hello", "import", "jobs", "me", "members", "metrics", "ofrep", "sessions", "stream", "system", "tenant", "tenants",
-                      "tickets", "uploads", "webhooks"})  # fmt: skip
+                      "errors", "events", "export", "features", "gdpr", "health", "hello", "import", "jobs", "me", "members",
+                      "metrics", "ofrep", "sessions", "stream", "system", "tenant", "tenants", "tickets", "uploads",
+                      "webhooks"})  # fmt: skip
 
 _PATH = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")

@@ -48,7 +48,9 @@ def register(caller: Caller, body: object, once: Once | None = None) -> dict[str
     hook_id = ids.new("hok")
     item: Item = {"entity": path, "name": name, "at": iso(now_ms()), "a": caller.principal}
     noted = notes.note(caller, "inbound_hook.created", hook_id, {"entity": path, "name": name})
-    if first := roster.join(caller, _KIND, keys.inbound(caller, hook_id), item, once, most=INBOUND_HOOKS, noted=noted, hook=hook_id):
+    if first := roster.join(
+        caller, _KIND, keys.inbound(caller, hook_id), item, once, most=INBOUND_HOOKS, noted=noted, hook=hook_id
+    ):
         return show(caller, first["hook"])
     return _shown(caller, {"sk": hook_id, **item})
 

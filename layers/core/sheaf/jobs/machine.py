@@ -81,22 +81,32 @@ def find(caller: Caller, job_id: str) -> Item:
     return item
 
 
-def move(caller: Caller, job_id: str, before: tuple[Status, ...], after: Status, *, along: tuple[Write, ...] = (),
-         **also: str | int) -> bool:  # fmt: skip
-    """Change the status if it is one of `before`, `along` with it; False where it is not (someone else was faster)."""
-    states = {f"b{number}": status for number, status in enumerate(before)}
-    sets = "".join(f", #{name} = :{name}" for name in also)
-    allowed = ", ".join(f":{name}" for name in states)
+def move(caller: Caller, job_id: str, before: tuple[Status, ...], after: Status, **also: str | int) -> bool:
+    """Change the status if it is one of `before`; False where it is not (someone else was faster)."""
+    moved = _moved(caller, job_id, before, after, also)
     try:
-        moved = Write(config().control_table, "update", keys.job(caller, job_id), expression=f"SET #st = :after{sets}",
-                      condition=f"#st IN ({allowed})", values={"after": after, **states, **also})  # fmt: skip
-        if along:
-            table.commit([moved, *along])
-        else:
-            table.update(moved.table, moved.key, moved.expression, condition=moved.condition, values=moved.values)
+        table.update(moved.table, moved.key, moved.expression, condition=moved.condition, values=moved.values)
     except ConditionFailed:
         return False
     return True
+
+
+def cancel(caller: Caller, job_id: str) -> bool:
+    """Ask a job to stop, and note who did; False where it has come too far."""
+    moved = _moved(caller, job_id, ("queued", "running"), "cancelling", {})
+    try:
+        put_once([moved, notes.note(caller, "job.cancelled", job_id)], None)
+    except ConditionFailed:
+        return False
+    return True
+
+
+def _moved(caller: Caller, job_id: str, before: tuple[Status, ...], after: Status, also: Mapping[str, str | int]) -> Write:
+    states = {f"b{number}": status for number, status in enumerate(before)}
+    sets = "".join(f", #{name} = :{name}" for name in also)
+    allowed = ", ".join(f":{name}" for name in states)
+    return Write(config().control_table, "update", keys.job(caller, job_id), expression=f"SET #st = :after{sets}",
+                 condition=f"#st IN ({allowed})", values={"after": after, **states, **also})  # fmt: skip
 
 
 def results(caller: Caller, job_id: str) -> Iterator[Item]:

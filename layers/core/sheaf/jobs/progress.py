@@ -15,7 +15,6 @@ from sheaf.base.config import config
 from sheaf.base.errors import Conflict, InvalidCursor, InvalidParameter, NotFound
 from sheaf.base.ids import is_id
 from sheaf.jobs import machine
-from sheaf.records import notes
 from sheaf.store import blobs, keys, table
 from sheaf.store.table import Item
 
@@ -81,7 +80,7 @@ def listing(caller: Caller, asked: Mapping[str, str], limit: int, cursor: str | 
 def cancel(caller: Caller, job_id: str) -> dict[str, Any]:
     """Stop a job: the chunks that have begun are done to their end, the rest is left; raises NotFound, Conflict."""
     owned(caller, job_id)
-    stopped = machine.move(caller, job_id, ("queued", "running"), "cancelling", along=(notes.note(caller, "job.cancelled", job_id),))
+    stopped = machine.cancel(caller, job_id)
     job = machine.find(caller, job_id)
     if not stopped and job["st"] not in ("cancelling", "cancelled"):
         raise Conflict(f"The job is {job['st']} and cannot be cancelled any more")

@@ -1,7 +1,7 @@
 """Salted commitments of personal values: what the audit log is chained over in the place of the values themselves.
 
-A change row holds its personal values, a random salt, and for each value SHA-256(salt, its place, the value). Erasing the
-values and the salt leaves the commitments, so the chain over them stays valid, and nobody can find the values by guessing.
+A change row holds its personal values, for each of them a random salt, and SHA-256(salt, its place, the value). Erasing a
+value and its salt leaves the commitment, so the chain over it stays valid, and nobody can find the value by guessing.
 """
 
 import json
@@ -22,10 +22,10 @@ def places(personal: tuple[str, ...], data: Mapping[str, Any], before: Mapping[s
     return found
 
 
-def made(values: Places) -> tuple[str, dict[str, str]]:
-    """A new salt, and the commitments of the values under it."""
-    salt = secrets.token_hex(16)
-    return salt, {place: commitment(salt, place, value) for place, value in values.items()}
+def made(values: Places) -> tuple[dict[str, str], dict[str, str]]:
+    """New salts, and the commitments of the values under them, by place."""
+    salts = {place: secrets.token_hex(16) for place in values}
+    return salts, {place: commitment(salts[place], place, value) for place, value in values.items()}
 
 
 def commitment(salt: str, place: str, value: Any) -> str:
@@ -33,13 +33,12 @@ def commitment(salt: str, place: str, value: Any) -> str:
     return sha256(f"{salt}\n{place}\n{canonical(value)}".encode()).hexdigest()
 
 
-def wrong(salt: str | None, commitments: Mapping[str, str], values: Places) -> Iterator[str]:
-    """The places whose values are not those that were committed to: changed, or there although they were erased."""
-    for place, value in values.items():
-        if salt is None or commitments.get(place) != commitment(salt, place, value):
+def wrong(salts: Mapping[str, str], commitments: Mapping[str, str], values: Places) -> Iterator[str]:
+    """The places whose values are not those that were committed to: changed, gone, or there although they were erased."""
+    for place in sorted(values.keys() | salts.keys()):
+        known = place in values and place in salts
+        if not known or commitments.get(place) != commitment(salts[place], place, values[place]):
             yield place
-    if salt is not None:
-        yield from (place for place in commitments if place not in values)
 
 
 def canonical(value: Any) -> str:

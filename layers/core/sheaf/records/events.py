@@ -245,13 +245,13 @@ def from_item(scope: Scope, row: str, item: Item) -> Event:
 
 
 def _committed(event: Event) -> Item:
-    """What a change row says of its personal values: ip the address, sl the salt, cm the commitments."""
+    """What a change row says of its personal values: ip the address, sl the salts, cm the commitments."""
     document = event.document if event.personal else {}
     values = commitments.places(event.personal, document, event.document_before if event.personal else None, event.address)
     if not values:
         return {}
-    salt, made = commitments.made(values)
-    return {"ip": event.address, "sl": salt, "cm": to_json(made).decode()}
+    salts, made = commitments.made(values)
+    return {"ip": event.address, "sl": to_json(salts).decode(), "cm": to_json(made).decode()}
 
 
 def _also(entity: EntityType, new: Item, verb: Verb, before: str | None) -> tuple[str, ...]:

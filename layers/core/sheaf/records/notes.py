@@ -38,7 +38,9 @@ def note(caller: Caller, action: str, target: str, after: Mapping[str, Any] | No
         "ps": list(personal) or None,
         "ttl": now() + _KEPT_SECONDS,
     }
-    return Write(config().control_table, "put", keys.noted(caller, ids.new("not")), item=item, condition="attribute_not_exists(#pk)")
+    return Write(
+        config().control_table, "put", keys.noted(caller, ids.new("not")), item=item, condition="attribute_not_exists(#pk)"
+    )
 
 
 def deny(caller: Caller, permission: str, method: str, path: str, why: str) -> None:

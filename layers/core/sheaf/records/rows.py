@@ -77,8 +77,8 @@ def to_item(
     """The item of a new version, without its key; raises TooLarge.
 
     Short names, since DynamoDB charges for them: d document, h hidden fields, v version, t event word, a actor,
-    q request, ip its address, u when, pu when the version before was made, j, n and jv the last job that wrote the row, its index there
-    and the version it made, ix1–ix3 the indexes by value, or1–or2 the indexes by order with their sort keys os1–os2.
+    q request, ip from where, u when, pu when the version before was made, j, n and jv the last job that wrote the row, its index
+    there and the version it made, ix1–ix3 the indexes by value, or1–or2 the indexes by order with their sort keys os1–os2.
     """
     shown = {name: value for name, value in fields.items() if name not in entity.hidden}
     created = iso(ids.time_of(row_id))  # an id's own time, so that the order of ids is the order of `createdAt`

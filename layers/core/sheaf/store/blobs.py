@@ -183,6 +183,11 @@ def tag(bucket: str, key: str, version: str | None, tags: Mapping[str, str]) -> 
     client("s3").put_object_tagging(Bucket=bucket, Key=key, Tagging={"TagSet": found}, **_of(version))
 
 
+def require(bucket: str) -> None:
+    """Raise where a bucket does not answer."""
+    client("s3").head_bucket(Bucket=bucket)
+
+
 def names(bucket: str, prefix: str, *, after: str = "") -> Iterator[str]:
     """The keys of the objects that begin with `prefix`, behind `after`, in order."""
     pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, StartAfter=after)

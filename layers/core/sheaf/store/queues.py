@@ -2,9 +2,9 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from sheaf.store.aws import client
 
@@ -13,6 +13,25 @@ Message = Mapping[str, Any]
 
 class SendFailed(Exception):
     """SQS refused some messages of a batch."""
+
+
+class Depth(NamedTuple):
+    """About how many messages a queue has, and where those go that nobody could work on."""
+
+    waiting: int
+    in_flight: int
+    delayed: int
+    dead_url: str | None
+
+
+def depth(queue_url: str) -> Depth:
+    """How much a queue has to do; SQS counts with a delay of up to a minute."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"]
+    found = client("sqs").get_queue_attributes(QueueUrl=queue_url, AttributeNames=[*names, "RedrivePolicy"])["Attributes"]
+    policy = from_json(found.get("RedrivePolicy", "{}"))
+    dead = policy.get("deadLetterTargetArn", "").rpartition(":")[2]
+    waiting, in_flight, delayed = (int(found.get(name, 0)) for name in names)
+    return Depth(waiting, in_flight, delayed, f"{queue_url.rpartition('/')[0]}/{dead}" if dead else None)
 
 
 def again_in(queue_url: str, receipt: str, seconds: int) -> None:

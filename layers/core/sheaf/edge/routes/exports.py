@@ -7,8 +7,8 @@ from sheaf.edge.request import Request
 from sheaf.edge.routes.jobs import status_routes
 from sheaf.edge.wire import Wire
 from sheaf.entity import registry
-from sheaf.jobs import machine
 from sheaf.features.export.request import accept, accept_data, accept_package
+from sheaf.jobs import machine
 
 
 def register(api: Api) -> None:

@@ -25,7 +25,7 @@ class Entry:
     number: int
     chained: Mapping[str, Any]
     personal: Mapping[str, Any]
-    salt: str | None
+    salts: Mapping[str, str]
 
     @property
     def commitments(self) -> Mapping[str, str]:
@@ -85,7 +85,7 @@ def entry(row_id: str, item: Item) -> Entry:
         "before": before,
         "commitments": commitments,
     }
-    return Entry(int(item["track"].rpartition("#")[2]), int(item["nr"]), chained, personal, item.get("sl"))
+    return Entry(int(item["track"].rpartition("#")[2]), int(item["nr"]), chained, personal, from_json(item.get("sl", "{}")))
 
 
 def leaf(tenant: str, found: Entry) -> str:

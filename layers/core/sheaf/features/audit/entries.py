@@ -29,7 +29,7 @@ _ACTORS = {"usr": "user", "key": "key", "hok": "hook"}
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Which entries: empty for any, `low_ms` and `high_ms` both included."""
+    """Which entries: empty for any, from `low_ms` on and before `high_ms`."""
 
     user: str = ""
     actions: frozenset[str] = frozenset()  # task.created, task.*
@@ -82,7 +82,7 @@ def read(scope: Scope, asked: Mapping[str, Any]) -> Asked:
         asked.get("entity", ""),
         asked.get("target", ""),
         max(born, times.get("from", born)),
-        times.get("to", now_ms()),
+        times.get("to", now_ms() + 1),
     )
 
 
@@ -93,7 +93,7 @@ def listing(caller: Caller, asked: Asked, limit: int, cursor: str) -> Listed:
     """
     if cursor and not ids.is_id(cursor, "evt"):
         raise InvalidCursor("The cursor is damaged; start again without it")
-    newest = min(asked.high_ms, ids.time_of(cursor)) if cursor else asked.high_ms
+    newest = min(asked.high_ms - 1, ids.time_of(cursor)) if cursor else asked.high_ms - 1
     found: list[Item] = []
     looked, place = 0, cursor
     for passed, day_ms in enumerate(range(newest // _DAY_MS * _DAY_MS, asked.low_ms // _DAY_MS * _DAY_MS - 1, -_DAY_MS)):
@@ -120,7 +120,7 @@ def _listed(found: list[Item], following: str | None) -> Listed:
 def oldest_first(scope: Scope, asked: Asked, after: str) -> Iterator[tuple[str, Item | None]]:
     """The ids behind one, in order, each with its entry; None for what does not fit."""
     first = max(asked.low_ms, ids.time_of(after)) if after else asked.low_ms
-    for day_ms in range(first // _DAY_MS * _DAY_MS, asked.high_ms + 1, _DAY_MS):
+    for day_ms in range(first // _DAY_MS * _DAY_MS, asked.high_ms, _DAY_MS):
         for event_id, item in _of_day(scope, day_ms, asked, low=after, newest_first=False):
             if event_id != after:
                 yield event_id, item if asked.holds(item) else None
@@ -129,8 +129,7 @@ def oldest_first(scope: Scope, asked: Asked, after: str) -> Iterator[tuple[str, 
 def shown(item: Item) -> dict[str, Any]:
     """An entry as it is answered. What was erased is not there any more: `erased` names it."""
     before = from_json(item["b"]) if item.get("b") else None
-    places = from_json(item.get("cm", "{}"))
-    gone = {"erased": sorted(places)} if places and "sl" not in item else {}
+    erased = sorted(from_json(item.get("cm", "{}")).keys() - from_json(item.get("sl", "{}")).keys())
     return {
         "id": item["id"],
         "at": iso(item["u"]),
@@ -143,13 +142,13 @@ def shown(item: Item) -> dict[str, Any]:
         "requestId": item["q"],
         "before": None if item["ty"].endswith(".created") else before,
         "after": None if item["ty"].endswith(".deleted") else from_json(item["d"]),
-        **gone,
+        **({"erased": erased} if erased else {}),
     }
 
 
 def _of_day(scope: Scope, day_ms: int, asked: Asked, *, low: str = "", high: str = "",
             newest_first: bool) -> Iterator[tuple[str, Item]]:  # fmt: skip
-    lowest, highest = ids.lowest("evt", asked.low_ms), ids.lowest("evt", asked.high_ms + 1)
+    lowest, highest = ids.lowest("evt", asked.low_ms), ids.lowest("evt", asked.high_ms)
     span = Span(keys.day(scope, iso(day_ms)[:10]), index="day", sort="id", low=max(low, lowest),
                 high=min(high, highest) if high else highest)  # fmt: skip
     source = table.query(config().events_table, span, newest_first=newest_first, page=1_000)

@@ -32,7 +32,7 @@ _STEP_ENTRIES = 20_000  # of one step, which holds them in memory
 
 
 def accept(caller: Caller, body: object, once: Once | None) -> Item:
-    """Put an export down as a job: `{"format": "csv", "chain"?: false, "user"?, "action"?, "entity"?, "target"?, "from"?, "to"?}`.
+    """Put `{"format", "chain"?, "user"?, "action"?, "entity"?, "target"?, "from"?, "to"?}` down as a job.
 
     `chain`: NDJSON of everything that is sealed, with what it takes to check it. Raises ValidationFailed.
     """
@@ -82,8 +82,8 @@ class AuditWork(Steps):
 def _plain(task: Task, before: Item | None) -> Result:
     asked = entries.read(task.caller, from_json(task.job["asked"]))
     source = entries.oldest_first(task.caller, asked, str(before["after"]) if before else "")
-    after, found, deadline = str(before["after"]) if before else "", [], time.monotonic() + EXPORT_STEP_SECONDS
-    ended = False
+    found: list[dict[str, Any]] = []
+    after, ended, deadline = str(before["after"]) if before else "", False, time.monotonic() + EXPORT_STEP_SECONDS
     while not ended and len(found) < _STEP_ENTRIES and time.monotonic() < deadline:
         some = list(islice(source, _READ))
         ended = len(some) < _READ
@@ -119,7 +119,7 @@ def _entries(task: Task, segment: Segment) -> Iterator[bytes]:
         for item in journal.all_changes(task.caller, track, start, end):
             found = chain.entry(keys.changed_row(item["pk"]), item)
             yield to_json({"kind": "entry", "track": track, "number": found.number, "entry": found.chained,
-                           "personal": found.personal, "salt": found.salt})  # fmt: skip
+                           "personal": found.personal, "salts": found.salts})  # fmt: skip
 
 
 def _joined(caller: Caller, job: Item, done: Sequence[Item]) -> Iterator[bytes]:

@@ -46,7 +46,8 @@ def newest(scope: Scope) -> Segment | None:
 
 def _next(scope: Scope, last: Segment | None, head: Numbers) -> Segment:
     """The segment behind the last one, of at most SEGMENT_ENTRIES entries."""
-    end, leaves = list(last.end if last else (0 for _ in head)), []
+    end = list(last.end if last else (0 for _ in head))
+    leaves: list[str] = []
     for track, number in enumerate(head):
         for found in journal.changes(scope, track, end[track], number, SEGMENT_ENTRIES - len(leaves)):
             leaves.append(chain.leaf(scope.tenant, chain.entry(keys.changed_row(found["pk"]), found)))

@@ -85,7 +85,9 @@ class _Anchors:
             self._next = next(self._left, None)
 
 
-def _of_segment(scope: Scope, segment: Segment, before: Segment | None, number: int, anchored: _Anchors) -> Iterator[dict[str, Any]]:
+def _of_segment(
+    scope: Scope, segment: Segment, before: Segment | None, number: int, anchored: _Anchors
+) -> Iterator[dict[str, Any]]:
     hashes = anchored.of(segment.number)
     if segment.number != number:
         yield _problem(number, "segment_missing")
@@ -118,17 +120,17 @@ def _entry_problems(scope: Scope, segment: Segment) -> Iterator[dict[str, Any]]:
             there[number] = item
         for number in range(start + 1, end + 1):
             place = {"track": track, "number": number}
-            wanted, item = next(leaves, ""), there.get(number)
-            if item is None:
+            wanted, stored = next(leaves, ""), there.get(number)
+            if stored is None:
                 yield _problem(segment.number, "entry_missing", **place)
                 continue
             if counted[number] > 1:
                 yield _problem(segment.number, "entry_added", **place)
-            entry = chain.entry(keys.changed_row(item["pk"]), item)
+            entry = chain.entry(keys.changed_row(stored["pk"]), stored)
             if chain.leaf(scope.tenant, entry) != wanted:
-                yield _problem(segment.number, "entry_changed", id=item["id"], **place)
-            for name in commitments.wrong(entry.salt, entry.commitments, entry.personal):
-                yield _problem(segment.number, "value_changed", id=item["id"], field=name, **place)
+                yield _problem(segment.number, "entry_changed", id=stored["id"], **place)
+            for name in commitments.wrong(entry.salts, entry.commitments, entry.personal):
+                yield _problem(segment.number, "value_changed", id=stored["id"], field=name, **place)
 
 
 def _segment(scope: Scope, number: int) -> Segment | None:

@@ -10,8 +10,8 @@ from sheaf.base.bounds import DELIVERY_DAYS, SCANNED_ROWS
 from sheaf.base.clock import iso, now, now_ms
 from sheaf.base.config import config
 from sheaf.base.errors import InvalidCursor, InvalidParameter, NotFound
-from sheaf.features.webhooks import endpoints, health, ledger
 from sheaf.entity.moments import moment_of
+from sheaf.features.webhooks import endpoints, health, ledger
 from sheaf.records import events
 from sheaf.records.events import PARTS, Event
 from sheaf.store import keys, table

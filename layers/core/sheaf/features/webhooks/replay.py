@@ -14,9 +14,9 @@ from sheaf.base.config import config
 from sheaf.base.errors import Conflict, InvalidParameter, ValidationFailed
 from sheaf.entity import event_types
 from sheaf.entity.body import object_of
+from sheaf.entity.moments import moment_of
 from sheaf.features.webhooks import again, catalogue, endpoints, hints, history, ledger
 from sheaf.features.webhooks.hints import Hint
-from sheaf.entity.moments import moment_of
 from sheaf.jobs import machine
 from sheaf.jobs.machine import Status
 from sheaf.jobs.runner import JobFailed, Result, Task

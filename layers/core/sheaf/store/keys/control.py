@@ -75,6 +75,21 @@ def published(scope: Scope, row_id: str) -> Key:
     return Key(f"{scope.tenant}#published", row_id)
 
 
+def flags() -> str:
+    """The partition of the feature flags of the installation."""
+    return "@flags"
+
+
+def flag(key: str) -> Key:
+    """A feature flag."""
+    return Key(flags(), key)
+
+
+def flag_of(scope: Scope, key: str) -> Key:
+    """What a tenant has chosen for itself of a feature flag."""
+    return Key(f"{scope.tenant}#flags", key)
+
+
 def noted(scope: Scope, note_id: str) -> Key:
     """What the audit log is to be told, on its way there."""
     return Key(f"{scope.tenant}#noted", note_id)

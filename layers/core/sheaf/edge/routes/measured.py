@@ -1,0 +1,21 @@
+"""The endpoints of `/v1/system/health` and `/v1/metrics`: what is looked at for them is loaded with their first request."""
+
+import platform
+
+from sheaf.base.config import config
+from sheaf.edge.envelope import Reply
+from sheaf.edge.request import Request
+from sheaf.features import health as parts
+from sheaf.features.metrics import report
+
+
+def health(request: Request) -> Reply:
+    """Each part with its status; 503 where one is down."""
+    found = parts.check()
+    versions = {"api": ["v1", "v2"], "python": platform.python_version()}
+    return Reply({**found, "stage": config().stage, "versions": versions}, 503 if found["status"] == "down" else 200)
+
+
+def metrics(request: Request) -> Reply:
+    """The figures of a time."""
+    return Reply(report.report(request.caller, request.query))
