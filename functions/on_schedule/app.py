@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from sheaf.base.log import log
+from sheaf.base.log import log, measured
 from sheaf.edge import consume, guards
 from sheaf.edge.start import start
 from sheaf.features import health
@@ -38,9 +38,12 @@ def handler(event: dict[str, Any], context: Any) -> None:
     def flags() -> None:
         log.info("flags", extra={"rolledBack": guards.look_after_flags(name, request_id)})
 
-    def queues() -> None:
-        log.info("queues", extra={"waiting": health.look_at_queues()})
+    def parts() -> None:
+        waiting = health.look_at_queues()
+        found = health.check()
+        bad = {part: check for part, check in found["checks"].items() if check["status"] != "ok"}
+        log.info("health", extra={"waiting": waiting, "bad": bad, **measured({"unhealthy": int(found["status"] != "ok")})})
 
-    done = [consume.survives(step, {"step": step.__name__}) for step in (due, jobs, failing, flags, queues, sockets)]
+    done = [consume.survives(step, {"step": step.__name__}) for step in (due, jobs, failing, flags, parts, sockets)]
     if not all(done):
         raise RuntimeError("some of it failed; it is tried again")  # the others were not kept from their work

@@ -245,8 +245,8 @@ def test_a_guard_rolls_back_within_a_minute_of_a_breach(
     with later(59):
         tick(sheaf, monkeypatch)
         assert value(sheaf, site.key, "beta") is False
-    sheaf.settle()
-    [told] = sheaf.http("GET", "/v1/audit/logs?action=feature.rolled_back", key=site.key).data
+        sheaf.settle()
+        [told] = sheaf.http("GET", "/v1/audit/logs?action=feature.rolled_back", key=site.key).data
     assert told["after"]["why"]["breached"] == breached and told["actorType"] == "system"
 
 

@@ -12,7 +12,7 @@ from sheaf.base.config import config
 from sheaf.edge import metering
 from sheaf.features import health
 from sheaf.features.metrics import counts
-from sheaf.store import aws, keys, table
+from sheaf.store import aws, keys, queues, table
 from world import Tenant, World, function, later
 
 
@@ -42,7 +42,7 @@ def test_every_part_is_looked_at(sheaf: World, acme: Tenant) -> None:  # contrac
     assert data["status"] == "ok" and data["stage"] == "local" and data["versions"]["api"] == ["v1", "v2"]
     assert data["checks"].keys() == {"database", "cache", "storage", "queues", "secrets", "api"}
     assert data["checks"]["database"]["parts"].keys() == {"records", "control", "events", "audit"}
-    assert data["checks"]["queues"]["parts"].keys() == set(health._QUEUES)
+    assert data["checks"]["queues"]["parts"].keys() == set(queues.QUEUES)
     assert all(
         part["status"] == "ok" and part["latencyMs"] >= 0 for check in data["checks"].values() for part in check["parts"].values()
     )
@@ -212,3 +212,43 @@ def test_the_schedule_notes_queues_and_goes_on_where_a_step_fails(
 
     function("on_schedule").handler(world.event("on_schedule.minute"), world.CONTEXT)
     assert table.get(config().limits_table, keys.busy_queue("mails"))
+
+
+# ---- dead letters ----
+
+
+def with_dead(sheaf: World, queue: str, dead: str) -> None:
+    sqs = aws.client("sqs")
+    sqs.create_queue(QueueName=dead, Attributes={"FifoQueue": "true"} if dead.endswith(".fifo") else {})
+    arn = sqs.get_queue_attributes(QueueUrl=sheaf.url(dead), AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 3})
+    sqs.set_queue_attributes(QueueUrl=sheaf.url(queue), Attributes={"RedrivePolicy": policy})
+
+
+@pytest.mark.parametrize(("name", "queue", "dead"), [("mails", "MailsQueue", "MailsDeadQueue"), ("seals", "SealsQueue.fifo", "SealsDeadQueue.fifo")])
+def test_dead_messages_are_sent_back(sheaf: World, acme: Tenant, name: str, queue: str, dead: str) -> None:
+    sheaf.open_site(acme)
+    with_dead(sheaf, queue, dead)
+    for number in range(23):
+        named = {"MessageGroupId": acme.id, "MessageDeduplicationId": str(number)} if dead.endswith(".fifo") else {}
+        aws.client("sqs").send_message(QueueUrl=sheaf.url(dead), MessageBody=json.dumps({"n": number}), **named)
+    listed = {each["name"]: each for each in sheaf.http("GET", "/v1/system/queues", key=acme.key).data}
+    assert listed[name]["dead"] == 23 and listed["jobs"]["dead"] == 0
+    answer = sheaf.http("POST", f"/v1/system/queues/{name}/redrive", key=acme.key)
+    assert answer.data == {"name": name, "moved": 23, "dead": 0}, answer.text
+    found = set()
+    while some := sheaf.messages(queue):
+        for record in some:
+            found.add(json.loads(record["body"])["n"])
+            sheaf.done(queue, record)
+    assert found == set(range(23))
+    sheaf.settle()
+    assert [each["target"] for each in sheaf.http("GET", "/v1/audit/logs?action=queue.redriven", key=acme.key).data] == [name]
+
+
+def test_only_operators_send_back_and_only_what_there_is(sheaf: World, acme: Tenant) -> None:
+    assert sheaf.http("GET", "/v1/system/queues", key=acme.key).status == 403
+    assert sheaf.http("POST", "/v1/system/queues/mails/redrive", key=acme.key).status == 403
+    sheaf.open_site(acme)
+    assert sheaf.http("POST", "/v1/system/queues/nothing/redrive", key=acme.key).status == 404
+    assert sheaf.http("POST", "/v1/system/queues/mails/redrive", key=acme.key).status == 404, "it has no dead-letter queue here"

@@ -42,6 +42,8 @@ FIXED: Mapping[str, Least] = {
     "health:read": "admin",
     "features:read": "user",
     "features:write": "admin",
+    "queues:read": "admin",
+    "queues:redrive": "admin",
     "metrics:read": "admin",
     "audit:read": "admin",
     "audit:export": "admin",

@@ -156,6 +156,7 @@ SEGMENT_ENTRIES = 1_000  # entries of one segment of that chain
 AUDIT_LOOKED_AT = 2_000  # entries that one request looks at for those that it wants
 AUDIT_DAYS_LOOKED_AT = 100  # days of one page
 AUDIT_VERIFY_SECONDS = 15  # for which one request checks the chain
+REDRIVEN = 1_000  # dead messages that one request sends back to their queue
 FLAGS = 200  # feature flags of the installation
 FLAG_BYTES = 16_384  # of a flag, as JSON
 FLAG_RULES = 20  # rules of a flag, and conditions of a rule

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sheaf.base.bounds import METRICS_SECONDS
 from sheaf.base.clock import now
 from sheaf.base.config import config
-from sheaf.base.log import log
+from sheaf.base.log import log, measured
 
 if TYPE_CHECKING:
     from sheaf.edge.request import Request
@@ -45,21 +45,18 @@ class Measured:
 
 
 def told(status: int, ms: float, *, cold: bool) -> dict[str, Any]:
-    """What makes a line of the log one that CloudWatch reads its metrics from (Embedded Metric Format)."""
-    names = [{"Name": "ms", "Unit": "Milliseconds"}, {"Name": "requests", "Unit": "Count"}, {"Name": "errors", "Unit": "Count"},
-             {"Name": "limited", "Unit": "Count"}, {"Name": "coldStarts", "Unit": "Count"}]  # fmt: skip
-    directive = {"Namespace": "Sheaf", "Dimensions": [["stage"]], "Metrics": names}
-    return {"_aws": {"Timestamp": now() * 1000, "CloudWatchMetrics": [directive]}, "stage": config().stage, "ms": ms,
-            "requests": 1, "errors": int(status >= 500), "limited": int(status == 429), "coldStarts": int(cold)}  # fmt: skip
+    """What the line of the log of a request tells CloudWatch."""
+    counts = {"ms": ms, "requests": 1, "errors": int(status >= 500), "limited": int(status == 429), "coldStarts": int(cold)}
+    return measured(counts, units={"ms": "Milliseconds"})
 
 
-def count(request: "Request", status: int, measured: Measured) -> None:
+def count(request: "Request", status: int, timed: Measured) -> None:
     """Count a request that was answered, and write down what there is where it is time."""
     from sheaf.features.metrics import counts
     from sheaf.features.metrics.rollups import Place
 
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    counted = counts.of_request(status, measured.ms, cold=measured.cold, cpu_ms=measured.cpu_ms, memory_mb=memory)
+    counted = counts.of_request(status, timed.ms, cold=timed.cold, cpu_ms=timed.cpu_ms, memory_mb=memory)
     place = Place(now() // 60, request.caller.tenant if request.proof else "", request.route)
     global _begun
     with _lock:

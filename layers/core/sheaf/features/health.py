@@ -18,7 +18,6 @@ Probe = Callable[[], Answer]
 _ORDER: tuple[Status, ...] = ("ok", "degraded", "down")
 _WAITED_SECONDS = 900  # a queue that was not empty for so long is worked on too slowly
 _THREADS = 24
-_QUEUES = ("jobs", "deliveries", "slow_deliveries", "mails", "images", "changes_aside", "sockets", "seals")
 
 
 def check() -> Answer:
@@ -40,7 +39,7 @@ def check() -> Answer:
 def look_at_queues() -> dict[str, int]:
     """Note since when each queue was not empty, so that its age is known; how much waits in those that are not."""
     waiting: dict[str, int] = {}
-    for name, url in _queue_urls().items():
+    for name, url in queues.every().items():
         depth = queues.depth(url)
         if depth.waiting:
             waiting[name] = depth.waiting
@@ -60,7 +59,7 @@ def _probes() -> Mapping[str, Mapping[str, Probe]]:
         "database": {part: partial(_table, name) for part, name in tables.items()},
         "cache": {"limits": partial(_table, settings.limits_table)},
         "storage": {part: partial(_bucket, name) for part, name in buckets.items()},
-        "queues": {part: partial(_queue, part, url) for part, url in _queue_urls().items()},
+        "queues": {part: partial(_queue, part, url) for part, url in queues.every().items()},
         "secrets": {"signing": _secret},
     }
 
@@ -94,10 +93,6 @@ def _queue(name: str, url: str) -> Answer:
         "dead": dead,
         "ageSeconds": age,
     }
-
-
-def _queue_urls() -> Mapping[str, str]:
-    return {name: getattr(config(), f"{name}_queue_url") for name in _QUEUES}
 
 
 def _timed(probe: Probe) -> Answer:

@@ -6,13 +6,22 @@ from typing import Any, NamedTuple
 
 from pydantic_core import from_json, to_json
 
+from sheaf.base.config import config
 from sheaf.store.aws import client
 
 Message = Mapping[str, Any]
 
 
+QUEUES = ("jobs", "deliveries", "slow_deliveries", "mails", "images", "changes_aside", "sockets", "seals")
+
+
 class SendFailed(Exception):
     """SQS refused some messages of a batch."""
+
+
+def every() -> Mapping[str, str]:
+    """The URLs of the installation's queues, by their names."""
+    return {name: getattr(config(), f"{name}_queue_url") for name in QUEUES}
 
 
 class Depth(NamedTuple):
@@ -32,6 +41,20 @@ def depth(queue_url: str) -> Depth:
     dead = policy.get("deadLetterTargetArn", "").rpartition(":")[2]
     waiting, in_flight, delayed = (int(found.get(name, 0)) for name in names)
     return Depth(waiting, in_flight, delayed, f"{queue_url.rpartition('/')[0]}/{dead}" if dead else None)
+
+
+def move(source_url: str, target_url: str) -> int:
+    """Move up to ten messages from one queue to another; how many. Their groups and what they are known by stay."""
+    names = ["MessageGroupId", "MessageDeduplicationId"]
+    answer = client("sqs").receive_message(QueueUrl=source_url, MaxNumberOfMessages=10, AttributeNames=["All"], WaitTimeSeconds=1)
+    found = answer.get("Messages", [])
+    for message in found:
+        kept = {name: message["Attributes"][name] for name in names if name in message.get("Attributes", {})}
+        if "MessageDeduplicationId" in kept:  # it was sent there once before, perhaps less than five minutes ago
+            kept["MessageDeduplicationId"] = secrets.token_hex(16)
+        client("sqs").send_message(QueueUrl=target_url, MessageBody=message["Body"], **kept)
+        client("sqs").delete_message(QueueUrl=source_url, ReceiptHandle=message["ReceiptHandle"])
+    return len(found)
 
 
 def again_in(queue_url: str, receipt: str, seconds: int) -> None:

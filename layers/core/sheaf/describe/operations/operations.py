@@ -81,6 +81,7 @@ _METRICS = Operation(
     {200: envelope(FIGURES)},
     query=("from", "to", "scope", "route"),
 )
+_QUEUE = record({"name": _ID, **dict.fromkeys(("depth", "inFlight", "delayed", "dead"), _COUNT)})
 _KEY: Schema = {"type": "string", "pattern": "^[a-z][a-z0-9._-]{0,62}$"}
 _ANY: Schema = {}
 _CONDITION = record({"action": _ID, "key": _ID, "value": _ANY})
@@ -127,6 +128,15 @@ _EXPORT = record(
 ROUTES: Operations = {
     ("GET", "/v1/system/health"): Operation(
         "Every part that the rest stands on", "operations", {200: envelope(HEALTH), 503: envelope(HEALTH)}
+    ),
+    ("GET", "/v1/system/queues"): Operation(
+        "Queues, and the messages that nobody could work on", "operations", {200: envelope(array(_QUEUE), ref("Page"))}
+    ),
+    ("POST", "/v1/system/queues/<name>/redrive"): Operation(
+        "Send dead messages back to their queue",
+        "operations",
+        {200: envelope(record({"name": _ID, "moved": _COUNT, "dead": _COUNT}))},
+        errors=(404,),
     ),
     ("GET", "/v1/metrics"): _METRICS,
     ("GET", "/v1/system/metrics"): _METRICS,

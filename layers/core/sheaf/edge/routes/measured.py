@@ -3,8 +3,9 @@
 import platform
 
 from sheaf.base.config import config
-from sheaf.edge.envelope import Reply
+from sheaf.edge.envelope import Reply, paged
 from sheaf.edge.request import Request
+from sheaf.features import dead_letters
 from sheaf.features import health as parts
 from sheaf.features.metrics import report
 
@@ -14,6 +15,17 @@ def health(request: Request) -> Reply:
     found = parts.check()
     versions = {"api": ["v1", "v2"], "python": platform.python_version()}
     return Reply({**found, "stage": config().stage, "versions": versions}, 503 if found["status"] == "down" else 200)
+
+
+def queues(request: Request) -> Reply:
+    """Every queue with its dead messages."""
+    found = dead_letters.listing(request.caller)
+    return paged(found, len(found), None)
+
+
+def redrive(request: Request, name: str) -> Reply:
+    """Send dead messages back to their queue."""
+    return Reply(dead_letters.redrive(request.caller, name))
 
 
 def metrics(request: Request) -> Reply:

@@ -12,6 +12,8 @@ def register(api: Api) -> None:
     """Add the routes."""
     api.public("GET", "/v1/health")(_health)
     api.get("/v1/system/health", permission="health:read")(later(_MEASURED, "health"))
+    api.get("/v1/system/queues", permission="queues:read")(later(_MEASURED, "queues"))
+    api.post("/v1/system/queues/<name>/redrive", permission="queues:redrive", cost=5)(later(_MEASURED, "redrive"))
     api.get("/v1/metrics", permission="metrics:read")(later(_MEASURED, "metrics"))
     api.get("/v1/system/metrics", permission="metrics:read")(later(_MEASURED, "metrics"))
 
