@@ -225,7 +225,9 @@ def with_dead(sheaf: World, queue: str, dead: str) -> None:
     sqs.set_queue_attributes(QueueUrl=sheaf.url(queue), Attributes={"RedrivePolicy": policy})
 
 
-@pytest.mark.parametrize(("name", "queue", "dead"), [("mails", "MailsQueue", "MailsDeadQueue"), ("seals", "SealsQueue.fifo", "SealsDeadQueue.fifo")])
+@pytest.mark.parametrize(
+    ("name", "queue", "dead"), [("mails", "MailsQueue", "MailsDeadQueue"), ("seals", "SealsQueue.fifo", "SealsDeadQueue.fifo")]
+)
 def test_dead_messages_are_sent_back(sheaf: World, acme: Tenant, name: str, queue: str, dead: str) -> None:
     sheaf.open_site(acme)
     with_dead(sheaf, queue, dead)

@@ -43,7 +43,7 @@ def test_every_make_target_is_in_the_readme_or_contributing() -> None:
     assert [target for target in targets if f"make {target}" not in text] == []
 
 
-@pytest.mark.parametrize("path", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]), ids=lambda path: path.name)
 def test_every_link_inside_the_project_leads_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", path.read_text()):
         assert (path.parent / target).exists(), f"{path.name} links to {target}"
@@ -74,3 +74,13 @@ def test_every_requirement_is_locked_with_a_hash() -> None:
         hashed = re.findall(r"^[a-zA-Z][^\n]*== ?[^\n]*\\\n +--hash=sha256:", path.read_text(), re.MULTILINE)
         assert len(pins) == len(hashed) > 0, path.name
         assert "://" not in path.read_text()
+
+
+def test_every_alarm_names_a_runbook_that_is_there_and_every_runbook_is_some_alarms() -> None:
+    alarms = template.resources("AWS::CloudWatch::Alarm")
+    named = {name: re.search(r"docs/runbooks/([a-z-]+)\.md$", alarm["AlarmDescription"]) for name, alarm in alarms.items()}
+    assert all(named.values())
+    there = {path.stem for path in (ROOT / "docs/runbooks").glob("*.md")}
+    assert {match[1] for match in named.values() if match} == there
+    for alarm in alarms.values():
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmsTopic"}]

@@ -10,6 +10,7 @@ from sheaf.base.bounds import HEALTH_PROBE_SECONDS
 from sheaf.base.clock import iso, now, now_ms
 from sheaf.base.config import config
 from sheaf.store import blobs, keys, queues, secrets, table
+from sheaf.store.probing import NoAnswer, asked
 
 Status = Literal["ok", "degraded", "down"]
 Answer = dict[str, Any]
@@ -26,10 +27,10 @@ def check() -> Answer:
     `database`, `cache`, `storage`, `queues`, `secrets`, `api`: ok, degraded (it works, but not well) or down.
     """
     pool, begun = ThreadPoolExecutor(_THREADS), time.monotonic()
-    asked = {name: {part: pool.submit(_timed, probe) for part, probe in probes.items()} for name, probes in _probes().items()}
+    futures = {name: {part: pool.submit(_timed, probe) for part, probe in probes.items()} for name, probes in _probes().items()}
     found: dict[str, Answer] = {}
-    for name, futures in asked.items():
-        parts = {part: _answer(future, begun) for part, future in futures.items()}
+    for name, found_of in futures.items():
+        parts = {part: _answer(future, begun) for part, future in found_of.items()}
         found[name] = {"status": _worst(parts), "parts": parts}
     pool.shutdown(wait=False, cancel_futures=True)
     found["api"] = {"status": "ok", "parts": {}}  # it answers
@@ -97,18 +98,18 @@ def _queue(name: str, url: str) -> Answer:
 
 def _timed(probe: Probe) -> Answer:
     begun = time.monotonic()
-    found = probe()
+    found = asked(probe)
     return {"status": "ok", "latencyMs": round((time.monotonic() - begun) * 1000, 1), **found}
 
 
 def _answer(future: "Future[Answer]", begun: float) -> Answer:
-    """What a part has said, or that it did not; why is for the log, which has the whole error."""
+    """What a part has said, or that it did not."""
     try:
         return future.result(max(0.0, begun + HEALTH_PROBE_SECONDS - time.monotonic()))
     except TimeoutError:
         return {"status": "down", "error": f"no answer within {HEALTH_PROBE_SECONDS} s"}
-    except Exception as error:
-        return {"status": "down", "error": type(error).__name__}
+    except NoAnswer as error:
+        return {"status": "down", "error": str(error)}
 
 
 def _worst(parts: Mapping[str, Answer]) -> Status:

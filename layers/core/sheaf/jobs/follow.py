@@ -28,7 +28,8 @@ def follow(job: Item, before: Item | None) -> Event | None:
     if job["st"] not in machine.ENDED:
         return None
     if job["st"] == "failed":
-        log.warning("job failed", extra={"tenant": scope.tenant, "job": job_id, "kind": job["kind"], **measured({"failedJobs": 1})})
+        about = {"tenant": scope.tenant, "job": job_id, "kind": job["kind"]}
+        log.warning("job failed", extra={**about, **measured({"failedJobs": 1})})
     runner.leave(scope, job_id)
     sweep.strike(scope, job_id)
     data = to_json(progress.told(scope, job)).decode()
