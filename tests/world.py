@@ -36,6 +36,7 @@ from sheaf.base.config import config
 from sheaf.base.ids import new
 from sheaf.edge import consume, metering
 from sheaf.entity.names import Role
+from sheaf.features import cache as answers
 from sheaf.features.accounts import api_keys, people
 from sheaf.features.accounts.api_keys import Terms
 from sheaf.features.audit import asks
@@ -466,6 +467,7 @@ def a_world() -> Iterator[World]:
         metering.forget,
         own._client.cache_clear,
         flags.forget,
+        answers.forget,
     ):
         forget()
     with mock_aws(), patch.object(BaseClient, "_make_api_call", _one_at_a_time):

@@ -115,6 +115,11 @@ def charge(proof: Proof, cost: int) -> Allowance:
     return left
 
 
+def give_back(proof: Proof, cost: int) -> None:
+    """Let a request that had nothing to answer (304) cost nothing: the caller's next one here takes so much less."""
+    limits.give_back(keys.principal(proof.caller, proof.principal), proof.caller, cost)
+
+
 def require(proof: Proof, permission: str, least: Least, address: str) -> None:
     """Raise PermissionDenied unless the caller may, AddressDenied where admins may do it only from elsewhere."""
     roles.require(proof.caller, permission, least)

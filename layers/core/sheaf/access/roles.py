@@ -44,6 +44,8 @@ FIXED: Mapping[str, Least] = {
     "features:write": "admin",
     "queues:read": "admin",
     "queues:redrive": "admin",
+    "cache:read": "admin",
+    "cache:clear": "admin",
     "metrics:read": "admin",
     "audit:read": "admin",
     "audit:export": "admin",

@@ -123,6 +123,8 @@ class Api:
             "requestId": request.id, "method": request.method, "path": _SIGNED.sub("…", request.path), **who,
             "status": response["statusCode"], **metering.told(response["statusCode"], measured.ms, cold=measured.cold),
         })  # fmt: skip
+        if response["statusCode"] == 304 and request.proof:
+            guard.give_back(request.proof, request.cost)
         metering.count(request, response["statusCode"], measured)
         return response
 
@@ -206,7 +208,7 @@ def authenticate(request: Request, cost: int, *, streams: bool = False) -> None:
     given = Credentials(request.headers.get("authorization"), request.ticket, cookie, request.source_ip, stream)
     named = (request.headers.get("x-tenant-id"), request.named_tenant)
     proof = guard.authenticate(given, named, request.id, cost)
-    request.proof, request.left = proof, proof.left.headers()
+    request.proof, request.left, request.cost = proof, proof.left.headers(), cost
     act_for(proof.caller)
 
 

@@ -15,7 +15,7 @@ from sheaf.base.config import config
 from sheaf.base.log import log
 from sheaf.edge import consume
 from sheaf.entity import registry
-from sheaf.features import images, mails
+from sheaf.features import cache, images, mails
 from sheaf.features.accounts import invitations, letters
 from sheaf.features.audit import asks
 from sheaf.features.realtime import orders
@@ -38,6 +38,7 @@ class Batch:
     news: News = field(default_factory=News)  # for webhooks, told at the end of the batch
     written: set[str] = field(default_factory=set)  # the events whose rows are there already
     patient: bool = True  # whether an event waits for the one before it of the same row
+    cleared: dict[tuple[str, str], tuple[Event, str]] = field(default_factory=dict)  # lists that the read cache may know
     told: dict[str, Event] = field(default_factory=dict)  # one event of each tenant, for its sockets
     kept: dict[str, Event] = field(default_factory=dict)  # the same, notes included, for its audit log
 
@@ -59,6 +60,9 @@ class Batch:
         self._finish()
 
     def _finish(self) -> None:
+        for scope, path in self.cleared.values():
+            cache.clear(scope, f"/{path}?")
+        self.cleared.clear()
         self.news.tell()
         orders.tell(self.told.values())
         self.told.clear()
@@ -93,6 +97,8 @@ class Batch:
         if entity and event.id not in self.written:
             searching.keep(entity, event)
         self._tell(event)
+        if entity and entity.model.cached:
+            self.cleared[event.tenant, event.path] = (event, event.path)
         if entity:
             mails.ask(entity, event)
         if event.path == registry.FILES:

@@ -56,7 +56,7 @@ def count(request: "Request", status: int, timed: Measured) -> None:
     from sheaf.features.metrics.rollups import Place
 
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    counted = counts.of_request(status, timed.ms, cold=timed.cold, cpu_ms=timed.cpu_ms, memory_mb=memory)
+    counted = counts.of_request(status, timed.ms, cold=timed.cold, cpu_ms=timed.cpu_ms, memory_mb=memory, cache=request.cache)
     place = Place(now() // 60, request.caller.tenant if request.proof else "", request.route)
     global _begun
     with _lock:

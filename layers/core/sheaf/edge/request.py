@@ -40,6 +40,8 @@ class Request:
     named_tenant: str | None = None  # the tenant that the path names; it must be the credential's
     ticket: str | None = None  # of a GET that can send no headers
     proof: Proof | None = None
+    cache: str = ""  # hit or miss, of a request that the read cache may answer
+    cost: int = 0  # what was taken from the caller's window
     route: str = "other"  # as it is counted: the method and the path with the names of its parameters
     left: dict[str, str] = field(default_factory=dict)  # what the answer says of the rate limit
     applied: list[str] = field(default_factory=list)  # the preferences that were followed

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import entities
-from sheaf.base.bounds import ATOMIC_ACTIONS, FILES_PER_FIELD, ORDER_CHARACTERS
+from sheaf.base.bounds import ATOMIC_ACTIONS, CACHE_SECONDS, FILES_PER_FIELD, ORDER_CHARACTERS
 from sheaf.base.errors import NotFound, ValidationFailed
 from sheaf.entity import kinds
 from sheaf.entity.body import object_of
@@ -318,6 +318,8 @@ def _objection(made: EntityType) -> str:
         return f"names the event {odd[0]!r}, which is no name or is there already"
     if len(made.model.events) > EVENTS or len({*made.model.events}) < len(made.model.events):
         return f"names {len(made.model.events)} events; {EVENTS} different ones are the most"
+    if made.model.cached and not CACHE_SECONDS[0] <= made.model.cached <= CACHE_SECONDS[1]:
+        return "has cached={}; it must be {} to {} seconds".format(made.model.cached, *CACHE_SECONDS)
     if made.model.owner is not None and made.model.owner not in fields:
         return f"names {made.model.owner!r} its owner, which is no field"
     return ""

@@ -82,6 +82,7 @@ _METRICS = Operation(
     query=("from", "to", "scope", "route"),
 )
 _QUEUE = record({"name": _ID, **dict.fromkeys(("depth", "inFlight", "delayed", "dead"), _COUNT)})
+_HITS: dict[str, Schema] = {"hits": _COUNT, "misses": _COUNT, "hitRate": nullable(_NUMBER)}
 _KEY: Schema = {"type": "string", "pattern": "^[a-z][a-z0-9._-]{0,62}$"}
 _ANY: Schema = {}
 _CONDITION = record({"action": _ID, "key": _ID, "value": _ANY})
@@ -137,6 +138,32 @@ ROUTES: Operations = {
         "operations",
         {200: envelope(record({"name": _ID, "moved": _COUNT, "dead": _COUNT}))},
         errors=(404,),
+    ),
+    ("GET", "/v1/cache/stats"): Operation(
+        "How often the read cache had the answer",
+        "operations",
+        {
+            200: envelope(
+                record(
+                    {
+                        "from": MOMENT,
+                        "to": MOMENT,
+                        **_HITS,
+                        "routes": array(record({"route": _ID, **_HITS})),
+                        "entries": nullable(_COUNT),
+                    }
+                )
+            )
+        },
+        query=("from", "to", "route"),
+    ),
+    ("POST", "/v1/cache/clear"): Operation(
+        "Clear the read cache by key, by prefix or as a whole",
+        "operations",
+        {200: envelope(record({"cleared": _ID}))},
+        body=record({"key": _ID, "prefix": _ID, "all": {"const": True}}, optional=("key", "prefix", "all")),
+        example={"prefix": "/posts"},
+        write=True,
     ),
     ("GET", "/v1/metrics"): _METRICS,
     ("GET", "/v1/system/metrics"): _METRICS,

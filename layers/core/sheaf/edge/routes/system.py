@@ -1,4 +1,4 @@
-"""Health and figures: `/v1/health`, `/v1/metrics`, and both under `/v1/system`."""
+"""Health, figures, queues and the read cache: `/v1/health`, `/v1/metrics`, `/v1/system/…`, `/v1/cache/…`."""
 
 from sheaf.base.clock import iso, now_ms
 from sheaf.edge.api import Api, later, prove
@@ -14,6 +14,8 @@ def register(api: Api) -> None:
     api.get("/v1/system/health", permission="health:read")(later(_MEASURED, "health"))
     api.get("/v1/system/queues", permission="queues:read")(later(_MEASURED, "queues"))
     api.post("/v1/system/queues/<name>/redrive", permission="queues:redrive", cost=5)(later(_MEASURED, "redrive"))
+    api.get("/v1/cache/stats", permission="cache:read")(later(_MEASURED, "cache_stats"))
+    api.post("/v1/cache/clear", permission="cache:clear", remember=True)(later(_MEASURED, "cache_clear"))
     api.get("/v1/metrics", permission="metrics:read")(later(_MEASURED, "metrics"))
     api.get("/v1/system/metrics", permission="metrics:read")(later(_MEASURED, "metrics"))
 

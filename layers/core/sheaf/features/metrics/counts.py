@@ -11,14 +11,19 @@ BOUNDS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 1
 _BUCKETS = [f"b{number}" for number in range(len(BOUNDS) + 1)]
 
 
-def of_request(status: int, ms: float, *, cold: bool, cpu_ms: float, memory_mb: float) -> Counter[str]:
-    """One request: n requests, s 5xx, c 4xx, l 429, m microseconds, k cold starts, u microseconds of CPU, g MB, b a bucket."""
+def of_request(status: int, ms: float, *, cold: bool, cpu_ms: float, memory_mb: float, cache: str = "") -> Counter[str]:
+    """One request: n requests, s 5xx, c 4xx, l 429, m microseconds, k cold starts, u microseconds of CPU, g MB, b a bucket.
+
+    h and i: what the read cache had, and had not.
+    """
     found = Counter({"n": 1, "m": round(ms * 1_000), "u": round(cpu_ms * 1_000), "g": round(memory_mb)})
     found[_BUCKETS[bisect_left(BOUNDS, ms)]] += 1
     found["s"] += status >= 500
     found["c"] += 400 <= status < 500
     found["l"] += status == 429
     found["k"] += cold
+    found["h"] += cache == "hit"
+    found["i"] += cache == "miss"
     return +found
 
 
@@ -70,6 +75,12 @@ def percentile(counted: Mapping[str, int], percent: int) -> float:
             return round(low + (high - low) * (wanted - passed) / inside, 1)
         passed += inside
     return 0.0
+
+
+def cache(counted: Mapping[str, int]) -> dict[str, Any]:
+    """How often the read cache had the answer."""
+    hits, misses = counted.get("h", 0), counted.get("i", 0)
+    return {"hits": hits, "misses": misses, "hitRate": round(hits / (hits + misses), 4) if hits + misses else None}
 
 
 def process(counted: Mapping[str, int]) -> dict[str, Any]:

@@ -59,6 +59,20 @@ def report(caller: Caller, asked: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+def of_cache(caller: Caller, asked: Mapping[str, str]) -> dict[str, Any]:
+    """How often the read cache had the answer, as a whole and by route, for the caller's tenant. Parameters as `report`."""
+    if "scope" in asked:
+        raise InvalidParameter.naming({"scope": "is not a parameter here"})
+    first, last, _, route = _read(asked)
+    hourly = last - first > METRICS_MINUTES * 60 or first < now() - METRICS_MINUTE_DAYS * 86_400
+    by_route: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for slot, counted in rollups.read(caller, first, last, hourly=hourly):
+        if route in ("", slot.route) and (counted["h"] or counted["i"]):
+            by_route[slot.route].update(counted)
+    return {"from": iso(first * 1000), "to": iso(last * 1000), **counts.cache(counts.total(by_route.values())),
+            "routes": [{"route": name, **counts.cache(counted)} for name, counted in sorted(by_route.items())]}  # fmt: skip
+
+
 def _read(asked: Mapping[str, str]) -> tuple[int, int, str, str]:
     wrong = {name[:80]: f"is not a parameter here; {', '.join(_PARAMETERS)} are" for name in asked if name not in _PARAMETERS}
     if asked.get("scope", "tenant") not in ("tenant", "all"):

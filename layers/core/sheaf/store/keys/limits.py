@@ -107,6 +107,16 @@ def counted(sort_key: str) -> tuple[str, str]:
     return moment, route
 
 
+def cached(scope: Scope, digest: str) -> Key:
+    """An answer that was kept to be given again."""
+    return Key(f"{scope.tenant}#cache", digest)
+
+
+def cleared(scope: Scope) -> Key:
+    """Which of those answers are not to be given any more."""
+    return Key(f"{scope.tenant}#cleared", "cleared")
+
+
 def busy_queue(name: str) -> Key:
     """Since when a queue was not empty."""
     return Key("@queues", name)
