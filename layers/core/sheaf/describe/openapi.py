@@ -278,6 +278,7 @@ def _answer(schema: Schema | None, status: int, *, lists: bool) -> Document:
         204: "Done, as `Prefer: return=minimal` asks",
         302: "Found at `Location`",
         304: "Still that version",
+        503: "A part is down",
     }
     if schema is None:
         return {"description": texts[status]}
