@@ -72,6 +72,7 @@ ENVIRONMENT = {
     "SHEAF_UPLOADS_BUCKET": "uploads",
     "SHEAF_JOBS_BUCKET": "jobs",
     "SHEAF_AUDIT_BUCKET": "audit",
+    "SHEAF_BACKUPS_BUCKET": "backups",
     "SHEAF_SIGNING_SECRET_ARN": "signing",
     "SHEAF_SECRETS_KEY_ARN": "alias/secrets",
     "SHEAF_WEBHOOK_LOOPBACK": "true",
@@ -220,7 +221,7 @@ class World:
             # Visible again at once, so that a failed message comes back without waiting.
             fifo = {"FifoQueue": "true"} if queue.endswith(".fifo") else {}
             sqs.create_queue(QueueName=queue, Attributes={"VisibilityTimeout": "0", **fifo})
-        for bucket in ("uploads", "jobs", "audit"):
+        for bucket in ("uploads", "jobs", "audit", "backups"):
             s3.create_bucket(Bucket=bucket)
             s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         key = aws.client("kms").create_key()["KeyMetadata"]["KeyId"]

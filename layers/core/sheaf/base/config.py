@@ -31,6 +31,7 @@ class Config:
     uploads_bucket: str
     jobs_bucket: str
     audit_bucket: str
+    backups_bucket: str
     signing_secret_arn: str
     secrets_key_arn: str  # of the KMS key that the secrets of tenants are encrypted under
     webhook_loopback: bool  # true lets webhooks reach 127.0.0.1 over http; the template refuses it in prod

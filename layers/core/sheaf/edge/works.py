@@ -33,6 +33,18 @@ def work_of(kind: str) -> Work:
             from sheaf.features.audit.exporting import AuditWork
 
             return AuditWork()
+        case "backup":
+            from sheaf.features.backups.taking import BackupWork
+
+            return BackupWork()
+        case "plan":
+            from sheaf.features.backups.planning import PlanWork
+
+            return PlanWork()
+        case "restore":
+            from sheaf.features.backups.restoring import RestoreWork
+
+            return RestoreWork()
         case "reset":
             from sheaf.features.accounts.tenants import ResetWork
 

@@ -158,6 +158,12 @@ class EntityType:
         stay = self.hidden | self.fixed
         return accepted(self.model, {**self._kept(then), **self._kept(old, stay)}, change)
 
+    def overwritten(self, fields: "Fields", change: "Change") -> "Fields":
+        """The fields of a row that is put back as it was, as far as the declaration still knows them."""
+        from sheaf.entity.model import accepted
+
+        return accepted(self.model, self._kept(fields), change)
+
     def overlaid(self, old: "Fields", values: "Fields", change: "Change") -> "Fields":
         """The fields of a row with some values in the place of its own; what is computed is computed again."""
         from sheaf.entity.model import accepted

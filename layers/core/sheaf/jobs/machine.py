@@ -22,10 +22,18 @@ from sheaf.records.once import Once, put_once
 from sheaf.store import keys, queues, table
 from sheaf.store.table import ConditionFailed, Item, Write
 
-Kind = Literal["bulk", "import", "revert", "export", "analytics", "package", "audience", "users", "reset", "replay", "audit"]
+Kind = Literal["bulk", "import", "revert", "export", "analytics", "package", "audience", "users", "reset", "replay", "audit",
+               "backup", "plan", "restore"]  # fmt: skip
 Status = Literal["queued", "running", "finalising", "succeeded", "failed", "cancelling", "cancelled"]
 ENDED: tuple[Status, ...] = ("succeeded", "failed", "cancelled")
-FILES: tuple[Kind, ...] = ("export", "analytics", "package", "audit")  # kinds that make a file and change no row
+FILES: tuple[Kind, ...] = (
+    "export",
+    "analytics",
+    "package",
+    "audit",
+    "backup",
+    "plan",
+)  # kinds that make a file and change no row
 OUTCOMES = ("created", "updated", "deleted", "skipped", "failed")
 SETTLE = -1  # the number of no chunk: a message that asks to end a job which is to be stopped
 

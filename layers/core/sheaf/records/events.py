@@ -45,6 +45,7 @@ class Event:
     part: int = 0  # 0 for the change's own event, then those of `also` in their order
     address: str | None = None  # from which the request came
     personal: tuple[str, ...] = ()  # fields of `data` and `before` that are about a person
+    quiet: bool = False  # webhooks are not told of it
     target: str | None = None  # what a note (notes.py) is about, where `row` is the note itself
 
     @property
@@ -138,6 +139,7 @@ def from_images(new: Item | None, old: Item | None) -> Event | None:
         hidden=tuple(sorted(entity.hidden)) if entity else (),
         address=new.get("ip"),
         personal=tuple(sorted(entity.personal)) if entity else (),
+        quiet="qt" in new,
     )
 
 
@@ -192,6 +194,7 @@ def row_of(event: Event) -> tuple[Key, Item]:
         "al": list(event.also) or None,
         "hd": list(event.hidden) or None,
         "tg": event.target,
+        "qt": 1 if event.quiet else None,
         "day": keys.day(event, iso(event.at_ms)[:10]),
     }
     return keys.change(event, event.row, event.sequence), item
@@ -241,6 +244,7 @@ def from_item(scope: Scope, row: str, item: Item) -> Event:
         hidden=tuple(item.get("hd", ())),
         address=item.get("ip"),
         target=item.get("tg"),
+        quiet="qt" in item,
     )
 
 

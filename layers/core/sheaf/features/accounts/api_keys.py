@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sheaf.access import networks, roles, tokens
+from sheaf.access import networks, persons, roles, tokens
 from sheaf.access.caller import Caller
 from sheaf.base import ids
 from sheaf.base.bounds import API_KEY_SECONDS, API_KEYS, ROTATION_SECONDS, SCOPES
@@ -78,18 +78,20 @@ def create(caller: Caller, terms: Terms, once: Once | None = None) -> tuple[dict
         raise Conflict(f"A tenant has {API_KEYS} API keys at most")
     key_id, secret = ids.new("key"), tokens.new_api_key(caller.tenant)
     principal = tokens.principal_of_key(secret)
-    item = {"by": caller.principal, "own": person_of(caller), "at": iso(now_ms()), "p": principal, "rev": 0, **_described(terms)}
+    item = {
+        "by": caller.principal,
+        "own": persons.person_of(caller),
+        "at": iso(now_ms()),
+        "p": principal,
+        "rev": 0,
+        **_described(terms),
+    }
     first = put_once([
         Write(config().control_table, "put", keys.api_key(caller, key_id), item=item, condition=_FRESH),
         Write(config().limits_table, "put", keys.principal(caller, principal), item=_principal(key_id, terms), condition=_FRESH),
         notes.note(caller, "api_key.created", key_id, _told(terms)),
     ], once, made=key_id)  # fmt: skip
     return (show(caller, first["made"]), None) if first else (_shown({"sk": key_id, **item}, None), secret)
-
-
-def person_of(caller: Caller) -> str:
-    """The user behind a caller: oneself, or whoever made the key (or the key that made it)."""
-    return str(find(caller, caller.principal)["own"]) if caller.kind == "key" else caller.principal
 
 
 def find(caller: Caller, key_id: str) -> Item:

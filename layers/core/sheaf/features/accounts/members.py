@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from sheaf.access import limits, roles, tenants, tries
+from sheaf.access import limits, persons, roles, tenants, tries
 from sheaf.access.caller import Caller
 from sheaf.base import ids
 from sheaf.base.bounds import USER_ACTIONS
@@ -77,7 +77,7 @@ def change(caller: Caller, user_id: str, body: object) -> dict[str, Any]:
         wrong["status"] = "must be active, suspended or banned"
     if wrong:
         raise ValidationFailed.naming(wrong)
-    _require_another(api_keys.person_of(caller), user_id, fields)
+    _require_another(persons.person_of(caller), user_id, fields)
     roles.require_grant(caller, str(fields.get("role", "user")))
 
     def decide(person: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -95,7 +95,7 @@ def remove(caller: Caller, user_id: str, once: Once | None = None) -> None:
     """Take a user out of the tenant; raises NotFound, Conflict."""
     if once and once.found():
         return
-    _require_another(api_keys.person_of(caller), user_id, {"status": "removed"})
+    _require_another(persons.person_of(caller), user_id, {"status": "removed"})
     invitations.revoke_all(caller, people.profile(caller, user_id)["email"])
     people.remove(caller, user_id, once)
 
@@ -152,7 +152,7 @@ def accept(caller: Caller, body: object, once: Once | None) -> Item:
     plan = {
         "action": action,
         "role": role,
-        "person": api_keys.person_of(caller),
+        "person": persons.person_of(caller),
         "ids": to_json([each[:80] for each in wanted]).decode(),
         "file": _RESULTS,
     }

@@ -23,8 +23,8 @@ def imagined(scope: Scope, type_: str, data: Mapping[str, Any]) -> Event:
 
 
 def is_told(event: Event) -> bool:
-    """Whether webhooks may be told of an event: rows that only their owners see are nobody else's, notes are the audit log's."""
-    return event.path not in (*registry.PRIVATE, NOTES)
+    """Whether webhooks may be told of an event: no notes, no quiet ones, no rows that only their owners see."""
+    return event.path not in (*registry.PRIVATE, NOTES) and not event.quiet
 
 
 def wants(webhook: Item, event: Event) -> bool | None:

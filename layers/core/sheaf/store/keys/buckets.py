@@ -26,6 +26,11 @@ def is_upload_object(object_key: str) -> bool:
     return "/uploads/" in object_key
 
 
+def backup_object(scope: Scope, backup_id: str, name: str) -> str:
+    """A file of a backup; without a name what stands before all of them."""
+    return f"{scope.tenant}/backups/{backup_id}/{name}"
+
+
 def heads(scope: Scope) -> str:
     """Where the anchors of a tenant's audit log lie."""
     return f"{scope.tenant}/heads/"
