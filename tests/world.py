@@ -34,7 +34,7 @@ from sheaf.access.limits import Tier
 from sheaf.base import clock
 from sheaf.base.config import config
 from sheaf.base.ids import new
-from sheaf.edge import consume, metering
+from sheaf.edge import changes, consume, metering
 from sheaf.entity.names import Role
 from sheaf.features import cache as answers
 from sheaf.features.accounts import api_keys, people
@@ -106,6 +106,7 @@ ENVIRONMENT = {
 consume._PAUSES = (0,)  # what failed comes back without waiting
 consume._LONGEST_IN_ORDER = 0
 metering.METRICS_SECONDS = 1e9  # tests write down what was counted when they want to
+changes._PAUSE = changes._LONGEST_PAUSE = 0
 waiting._LONGEST = 0.05  # and nobody waits for what does not come
 CONTEXT = SimpleNamespace(aws_request_id="00000000-0000-0000-0000-000000000000", function_name="test")
 

@@ -100,6 +100,11 @@ class Queue:
             self._made += 1
             self._waiting.append((f"m{self._made}", 1, dict(message)))
 
+    @property
+    def waits(self) -> bool:
+        """Whether messages are left."""
+        return bool(self._waiting)
+
     def drain(self, most: int = 10_000) -> None:
         """Hand on messages in any order until the queue is empty."""
         for _ in range(most):

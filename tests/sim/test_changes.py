@@ -64,11 +64,14 @@ def run(seed: int, writes: int, rate: float) -> None:
         for record in sheaf.messages("ChangesAsideQueue"):
             sheaf.done("ChangesAsideQueue", record)
             aside.send(json.loads(record["body"]))
-        while more := sheaf.messages("ChangesAsideQueue"):
-            for record in more:
-                sheaf.done("ChangesAsideQueue", record)
-                aside.send(json.loads(record["body"]))
-        aside.drain()
+        for _ in range(1_000):
+            while more := sheaf.messages("ChangesAsideQueue"):
+                for record in more:
+                    sheaf.done("ChangesAsideQueue", record)
+                    aside.send(json.loads(record["body"]))
+            if not aside.waits:
+                break
+            aside.drain()
         assert stream.dead == [], "nothing is given up by the stream itself"
         assert len(events_of(acme)) == len(set(events_of(acme))) == len(expected), "one event a change"
         assert set(deliveries()) == set(expected), "each change is on its way to the webhook"

@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from sheaf.base.bounds import EVENT_TRIES
+from sheaf.base.bounds import EVENT_PATIENCE_SECONDS
+from sheaf.base.clock import now
 from sheaf.base.config import config
 from sheaf.base.log import log
 from sheaf.edge import consume
@@ -25,10 +26,12 @@ from sheaf.features.webhooks.fan_out import News
 from sheaf.jobs import follow as jobs
 from sheaf.records import ahead, events, journal, searching
 from sheaf.records.events import Event
+from sheaf.records.journal import TooEarly
 from sheaf.store import keys, queues, table
 from sheaf.store.table import Item
 
 Record = Mapping[str, Any]
+_PAUSE, _LONGEST_PAUSE = 5, 900  # seconds after which a change looks again for the one before it
 
 
 @dataclass(slots=True)
@@ -55,9 +58,18 @@ class Batch:
         return consume.changes(batch, self._follow, _set_aside, self._finish)
 
     def _follow_one(self, record: Record, tries: int) -> None:
-        self.patient = tries < EVENT_TRIES
-        self._follow(record)
+        waits = now() - record.get("since", now())
+        self.patient = waits < EVENT_PATIENCE_SECONDS
+        try:
+            self._follow(record)
+        except TooEarly:
+            # It has not failed, so it uses up no try: of many changes of one row each waits for all those before it.
+            self._set_aside_again(record, waits)
         self._finish()
+
+    def _set_aside_again(self, record: Record, waits: int) -> None:
+        message = {**record, "since": record.get("since", now())}
+        queues.send(config().changes_aside_queue_url, [message], delay=min(_LONGEST_PAUSE, max(_PAUSE, waits // 10)))
 
     def _finish(self) -> None:
         for scope, path in self.cleared.values():

@@ -65,7 +65,7 @@ def rows(scope: Scope, backup_id: str, parts: Sequence[Part], path: str, after: 
 
 def _get(scope: Scope, backup_id: str, name: str) -> bytes:
     try:
-        return blobs.get(config().backups_bucket, keys.backup_object(scope, backup_id, name))
+        return b"".join(blobs.stream(config().backups_bucket, keys.backup_object(scope, backup_id, name)))
     except blobs.Missing:
         raise DamagedBackup(f"{name} of this backup is missing; nothing was restored") from None
 
