@@ -468,14 +468,18 @@ def login(sheaf: World, admins: Admins) -> None:
 def killed_once(sheaf: World, number: int, when: Any) -> bool:
     """Carry the job on, its worker dying at a call; whether there was such a call."""
     world.function("on_change").handler({"Records": sheaf.changes()}, world.CONTEXT)
+    found = sheaf.messages("JobsQueue")
+    done = []
     with kill_at(number, when) as counter:
-        for record in sheaf.messages("JobsQueue"):
+        for record in found:
             try:
                 answer = world.function("on_job").handler({"Records": [record]}, world.CONTEXT)
             except Killed:
                 break
             if not answer["batchItemFailures"]:
-                sheaf.done("JobsQueue", record)
+                done.append(record)
+    for record in done:
+        sheaf.done("JobsQueue", record)
     return counter.calls >= number
 
 
