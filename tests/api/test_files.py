@@ -335,19 +335,19 @@ def test_the_types_that_the_seed_names(sheaf: world.World, acme: world.Tenant) -
 
 
 # contract: 125, 122
-@pytest.mark.parametrize("path", ["export", "batch"])
+@pytest.mark.parametrize("path", ["export/status", "batch/status"])
 def test_the_status_by_the_older_paths(sheaf: world.World, acme: world.Tenant, globex: world.Tenant, path: str) -> None:
     made = {
-        "export": ("/v1/tasks/export", {"format": "csv"}),
-        "batch": ("/v1/tasks/bulk", [{"title": str(n)} for n in range(101)]),
+        "export/status": ("/v1/tasks/export", {"format": "csv"}),
+        "batch/status": ("/v1/tasks/bulk", [{"title": str(n)} for n in range(101)]),
     }
     answers = {name: sheaf.http("POST", target, body, key=acme.key).data["id"] for name, (target, body) in made.items()}
     mine = answers[path]
-    for asked in (f"/v1/{path}/status?id={mine}", f"/v1/{path}/status/{mine}"):
+    for asked in (f"/v1/{path}?id={mine}", f"/v1/{path}/{mine}"):
         assert sheaf.http("GET", asked, key=acme.key).data["id"] == mine
         assert sheaf.http("GET", asked, key=globex.key).status == 404
-    assert [each["id"] for each in sheaf.http("GET", f"/v1/{path}/status", key=acme.key).data] == [mine]
-    assert sheaf.http("GET", f"/v1/{path}/status?color=x", key=acme.key).status == 400
+    assert [each["id"] for each in sheaf.http("GET", f"/v1/{path}", key=acme.key).data] == [mine]
+    assert sheaf.http("GET", f"/v1/{path}?color=x", key=acme.key).status == 400
 
 
 # contract: 117

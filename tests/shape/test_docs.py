@@ -84,3 +84,15 @@ def test_every_alarm_names_a_runbook_that_is_there_and_every_runbook_is_some_ala
     assert {match[1] for match in named.values() if match} == there
     for alarm in alarms.values():
         assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmsTopic"}]
+
+
+def test_the_table_of_the_25_endpoints_names_their_functions_and_tests_that_call_them() -> None:
+    """contract: 108-132"""
+    text = (ROOT / "docs/operations.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| `(\w+) (/v1/[^`]+)` \| (\w+) \| (\S+) \|$", text, re.MULTILINE)
+    assert [int(number) for number, *_ in rows] == list(range(1, 26))
+    for _, _, path, folder, test in rows:
+        assert template.route_of(path.replace("{id}", "ses_1"))[1] == folder, path
+        assert path.partition("{")[0].rstrip("/").rpartition("/v1/")[2] in (ROOT / test).read_text(), (
+            f"{test} does not call {path}"
+        )
