@@ -12,6 +12,7 @@ from pydantic_core import from_json
 import world
 from sheaf.base import clock
 from sheaf.features.backups import taking
+from sheaf.records import past
 from sheaf.store import aws, keys, table
 from sim.faults import kill_at
 from sim.sources import Killed
@@ -486,7 +487,7 @@ def killed_once(sheaf: World, number: int, when: Any) -> bool:
 def test_a_large_backup_comes_in_parts_and_steps(sheaf: World, admins: Admins, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(taking, "BACKUP_PART_ROWS", 4)
     monkeypatch.setattr(taking, "_PARTS", 2)
-    monkeypatch.setattr(taking, "_PAGE", 3)
+    monkeypatch.setattr(past, "_PAGE", 3)
     from sheaf.features.backups import planning, restoring
 
     monkeypatch.setattr(planning, "_LOOKED", 5)

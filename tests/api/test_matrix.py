@@ -59,7 +59,7 @@ LEAST = {  # written down here once more: what the code says is not asked
     "members:read": "admin", "members:write": "admin", "tenant:write": "admin", "tenant:reset": "admin", "tenants:read": "admin",
     "tenants:write": "admin", "jobs:write": "user", "audience:read": "user", "audience:write": "user", "data:export": "moderator",
     "event-types:read": "user", "events:publish": "admin", "batch:run": "user", "graphql:run": "user", "graphql:write": "admin",
-    "audit:read": "admin", "metrics:read": "admin", "backups:read": "admin", "backups:write": "admin", "backups:restore": "admin", "cache:read": "admin", "cache:clear": "admin", "queues:read": "admin", "queues:redrive": "admin", "features:read": "user", "features:write": "admin", "audit:export": "admin",
+    "audit:read": "admin", "metrics:read": "admin", "privacy:erase": "admin", "backups:read": "admin", "backups:write": "admin", "backups:restore": "admin", "cache:read": "admin", "cache:clear": "admin", "queues:read": "admin", "queues:redrive": "admin", "features:read": "user", "features:write": "admin", "audit:export": "admin",
 }  # fmt: skip
 
 

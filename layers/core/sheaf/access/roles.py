@@ -49,6 +49,7 @@ FIXED: Mapping[str, Least] = {
     "backups:read": "admin",
     "backups:write": "admin",
     "backups:restore": "admin",
+    "privacy:erase": "admin",
     "metrics:read": "admin",
     "audit:read": "admin",
     "audit:export": "admin",

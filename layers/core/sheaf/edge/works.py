@@ -33,6 +33,11 @@ def work_of(kind: str) -> Work:
             from sheaf.features.audit.exporting import AuditWork
 
             return AuditWork()
+        case "erase":
+            from sheaf.features.accounts import people
+            from sheaf.features.privacy.erasing import EraseWork
+
+            return EraseWork(people.forget)
         case "backup":
             from sheaf.features.backups.taking import BackupWork
 

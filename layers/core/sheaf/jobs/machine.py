@@ -23,7 +23,7 @@ from sheaf.store import keys, queues, table
 from sheaf.store.table import ConditionFailed, Item, Write
 
 Kind = Literal["bulk", "import", "revert", "export", "analytics", "package", "audience", "users", "reset", "replay", "audit",
-               "backup", "plan", "restore"]  # fmt: skip
+               "backup", "plan", "restore", "erase"]  # fmt: skip
 Status = Literal["queued", "running", "finalising", "succeeded", "failed", "cancelling", "cancelled"]
 ENDED: tuple[Status, ...] = ("succeeded", "failed", "cancelled")
 FILES: tuple[Kind, ...] = (

@@ -1,6 +1,6 @@
 """Which personal values of which rows were erased: whatever is put back from earlier times comes without them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sheaf.base.config import config
@@ -13,6 +13,17 @@ def of(scope: Scope) -> Mapping[str, frozenset[str]]:
     """The erased fields of each row that has some."""
     found = table.query(config().control_table, keys.erased(scope, "").pk, page=1_000)
     return {item["sk"]: frozenset(item["f"]) for item in found}
+
+
+def of_job(scope: Scope, job_id: str) -> Iterator[tuple[str, frozenset[str]]]:
+    """The rows that one job has erased something of."""
+    found = table.query(config().control_table, keys.erased(scope, "").pk, page=1_000)
+    return ((item["sk"], frozenset(item["f"])) for item in found if item.get("j") == job_id)
+
+
+def note(scope: Scope, row_id: str, names: Iterable[str], job_id: str) -> None:
+    """Note that values of a row are erased, before they are."""
+    table.put(config().control_table, keys.erased(scope, row_id), {"f": sorted(names), "j": job_id})
 
 
 def applied(erased: Mapping[str, frozenset[str]], entity: EntityType, row_id: str, fields: Mapping[str, Any],

@@ -5,16 +5,20 @@ not younger. A change is in the log a moment after it was made: until then Unava
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
+from sheaf.base.config import config
 from sheaf.base.errors import Unavailable
 from sheaf.records import events
 from sheaf.records.events import Event
-from sheaf.store import keys
+from sheaf.store import keys, table
 from sheaf.store.keys import Scope
-from sheaf.store.table import Item
+from sheaf.store.table import Item, Span
+
+_PAGE = 500  # rows that are read together
 
 
 class Then(NamedTuple):
@@ -63,3 +67,22 @@ def _back(scope: Scope, row_id: str) -> Iterator[Event]:
 
 def _of(event: Event | None, hidden: Mapping[str, Any]) -> Then | None:
     return None if event is None or event.verb == "deleted" else Then(event.sequence, {**event.document, **hidden})
+
+
+def items(scope: Scope, path: str, after: str) -> Iterator[Item]:
+    """Every row of an entity behind an id, those in the trash among them, in the order of their ids."""
+    living, dead = keys.record(scope, path, "").pk, keys.trash(scope, path, "").pk
+    while True:
+        page = list(islice(table.query(config().records_table, living, after=after, page=_PAGE, names=("sk",)), _PAGE))
+        high = page[-1]["sk"] if len(page) == _PAGE else ""
+        found: dict[str, Item] = {}
+        # A row that moves from one partition to the other between two reads is in one of the three.
+        for pk in (dead, living, dead):
+            for item in table.query(config().records_table, Span(pk, high=high), after=after, page=_PAGE):
+                known = found.get(item["sk"])
+                if known is None or known["v"] < item["v"]:
+                    found[item["sk"]] = item
+        yield from (found[row_id] for row_id in sorted(found))
+        if not high:
+            return
+        after = high

@@ -126,6 +126,105 @@ _EXPORT = record(
     optional=("format", "chain", *_FILTERS),
 )
 
+_BACKUP = record(
+    {
+        "id": _ID,
+        "name": _ID,
+        "scope": {"enum": ["tenant", "entity", "record"]},
+        "entity": nullable(_ID),
+        "status": _ID,
+        "job": _ID,
+        "at": MOMENT,
+        "rows": nullable(_COUNT),
+        "bytes": nullable(_COUNT),
+        "sha256": nullable(_ID),
+        "scheduled": {"type": "boolean"},
+        "createdBy": _ID,
+        "createdAt": MOMENT,
+    }
+)
+_OUTCOME = nullable({"type": "object", "additionalProperties": _COUNT})
+_RESTORE = record(
+    {
+        "id": _ID,
+        "backup": _ID,
+        "to": MOMENT,
+        "webhooks": {"type": "boolean"},
+        "status": {"enum": ["planning", "planned", "confirmed", "running", "done", "failed"]},
+        "planJob": _ID,
+        "job": nullable(_ID),
+        "undoJob": nullable(_ID),
+        "changes": _OUTCOME,
+        "outcome": _OUTCOME,
+        "askedBy": _ID,
+        "confirmedBy": nullable(_ID),
+        "approvedBy": nullable(_ID),
+        "createdAt": MOMENT,
+        "differencesUrl": _ID,
+        "confirmation": _ID,
+        "confirmationExpiresAt": MOMENT,
+    },
+    optional=("differencesUrl", "confirmation", "confirmationExpiresAt"),
+)
+_CREATE = Operation(
+    "Back up the tenant, an entity or some rows, as a job",
+    "backups",
+    {202: envelope(_BACKUP)},
+    body=record(
+        {"name": _ID, "scope": _ID, "entity": _ID, "ids": array(_ID, minItems=1)}, optional=("name", "scope", "entity", "ids")
+    ),
+    example={"name": "Before the move"},
+    write=True,
+    errors=(409,),
+)
+_LIST_BACKUPS = Operation(
+    "List backups", "backups", {200: envelope(array(_BACKUP), ref("Page"))}, query=("from", "to", "limit", "cursor")
+)
+_FILES = record({"id": _ID, "sha256": _ID, "expiresAt": MOMENT, "files": array(record({"name": _ID, "url": _ID}))})
+_CONFIRMATION = record({"confirmation": _ID})
+_BACKUPS: Operations = {
+    ("POST", "/v1/backup"): _CREATE,
+    ("POST", "/v1/backup/create"): _CREATE,
+    ("GET", "/v1/backup"): _LIST_BACKUPS,
+    ("GET", "/v1/backup/list"): _LIST_BACKUPS,
+    ("GET", "/v1/backup/<backup_id>"): Operation("One backup", "backups", {200: envelope(_BACKUP)}, errors=(404,)),
+    ("GET", "/v1/backup/<backup_id>/download"): Operation(
+        "Links to the files of a backup", "backups", {200: envelope(_FILES)}, errors=(404, 409)
+    ),
+    ("DELETE", "/v1/backup/<backup_id>"): Operation(
+        "Delete a backup", "backups", {200: envelope(record({"id": _ID, "removed": {"const": True}}))}, write=True, errors=(404,)
+    ),
+    ("POST", "/v1/backup/restore"): Operation(
+        "Plan a restore, or confirm a planned one",
+        "backups",
+        {202: envelope(_RESTORE)},
+        body=record(
+            {"backup": _ID, "to": MOMENT, "webhooks": {"type": "boolean"}, "restore": _ID, "confirmation": _ID},
+            optional=("backup", "to", "webhooks", "restore", "confirmation"),
+        ),
+        example={"backup": "bak_01h00000000000000000000000"},
+        write=True,
+        errors=(404, 409),
+    ),
+    ("GET", "/v1/backup/restores"): Operation(
+        "List restores", "backups", {200: envelope(array(_RESTORE), ref("Page"))}, query=("limit", "cursor")
+    ),
+    ("GET", "/v1/backup/restores/<restore_id>"): Operation(
+        "One restore, with its confirmation where it can be confirmed", "backups", {200: envelope(_RESTORE)}, errors=(404,)
+    ),
+    ("POST", "/v1/backup/restores/<restore_id>/approve"): Operation(
+        "Approve what another person has confirmed",
+        "backups",
+        {202: envelope(_RESTORE)},
+        body=_CONFIRMATION,
+        example={"confirmation": "1796000000.5f0c…"},
+        errors=(404, 409),
+    ),
+    ("POST", "/v1/backup/restores/<restore_id>/undo"): Operation(
+        "Take a restore back", "backups", {202: envelope(_RESTORE)}, errors=(404, 409)
+    ),
+}
+
 ROUTES: Operations = {
     ("GET", "/v1/system/health"): Operation(
         "Every part that the rest stands on", "operations", {200: envelope(HEALTH), 503: envelope(HEALTH)}
@@ -139,6 +238,16 @@ ROUTES: Operations = {
         {200: envelope(record({"name": _ID, "moved": _COUNT, "dead": _COUNT}))},
         errors=(404,),
     ),
+    ("POST", "/v1/gdpr/erase"): Operation(
+        "Erase the personal values of one person everywhere, as a job",
+        "operations",
+        {202: JOB},
+        body=record({"userId": _ID, "email": _ID, "confirmation": _ID}, optional=("userId", "email")),
+        example={"email": "ann@example.com", "confirmation": "ann@example.com"},
+        write=True,
+        errors=(404,),
+    ),
+    **_BACKUPS,
     ("GET", "/v1/cache/stats"): Operation(
         "How often the read cache had the answer",
         "operations",

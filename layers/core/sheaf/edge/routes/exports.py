@@ -16,6 +16,7 @@ def register(api: Api) -> None:
     api.post("/v1/<entity>/export", permission="<entity>:export", cost=5)(_export)
     api.post("/v1/export/data", permission="data:export", cost=5)(_export_data)
     api.post("/v1/gdpr/export-data", permission="me:read", cost=5)(_package)
+    api.post("/v1/gdpr/erase", permission="privacy:erase", cost=5)(_erase)
     status_routes(api, "/v1/export/status", machine.FILES)
     status_routes(api, "/v1/batch/status", ("bulk", "import", "revert", "users", "reset"))
 
@@ -31,6 +32,12 @@ def _export_data(request: Request) -> Reply:
     found = registry.known(body["type"]) if isinstance(body, dict) and isinstance(body.get("type"), str) else None
     asked = Wire(request, found).export(body) if found else body
     return accepted(request, accept_data(request.caller, asked, request.once(), camelled=request.version > 1))
+
+
+def _erase(request: Request) -> Reply:
+    from sheaf.features.privacy import erasing
+
+    return accepted(request, erasing.accept(request.caller, request.json(), request.once()))
 
 
 def _package(request: Request) -> Reply:

@@ -90,7 +90,7 @@ def _pairs(caller: Caller, backup: Item, parts: Sequence[manifest.Part], path: s
            after: str) -> Iterator[tuple[str, Mapping[str, Any] | None, Item | None]]:  # fmt: skip
     """Each row that the backup has or that is there now, in the order of their ids; of single rows those of the backup alone."""
     lines = ((line["id"], 0, line) for line in manifest.rows(caller, backup["sk"], parts, path, after))
-    items = ((item["sk"], 1, item) for item in taking.items_of(caller, path, after))
+    items = ((item["sk"], 1, item) for item in past.items(caller, path, after))
     for row_id, found in groupby(merge(lines, items, key=lambda each: (each[0], each[1])), key=lambda each: str(each[0])):
         both = {number: value for _, number, value in found}
         if 0 in both or backup["scope"] != "record":

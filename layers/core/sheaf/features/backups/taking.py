@@ -20,9 +20,8 @@ from sheaf.jobs.shapes import Steps
 from sheaf.records import past
 from sheaf.store import keys, table
 from sheaf.store.keys import Scope
-from sheaf.store.table import Item, Span
+from sheaf.store.table import Item
 
-_PAGE = 500
 _PARTS = 40  # of one step; what the step says of them stands in its row
 
 
@@ -71,25 +70,6 @@ class BackupWork(Steps):
         return {"rows": rows}
 
 
-def items_of(scope: Scope, path: str, after: str) -> Iterator[Item]:
-    """Every row of an entity behind an id, those in the trash among them, in the order of their ids."""
-    living, dead = keys.record(scope, path, "").pk, keys.trash(scope, path, "").pk
-    while True:
-        page = list(islice(table.query(config().records_table, living, after=after, page=_PAGE, names=("sk",)), _PAGE))
-        high = page[-1]["sk"] if len(page) == _PAGE else ""
-        found: dict[str, Item] = {}
-        # A row that moves from one partition to the other between two reads is in one of the three.
-        for pk in (dead, living, dead):
-            for item in table.query(config().records_table, Span(pk, high=high), after=after, page=_PAGE):
-                known = found.get(item["sk"])
-                if known is None or known["v"] < item["v"]:
-                    found[item["sk"]] = item
-        yield from (found[row_id] for row_id in sorted(found))
-        if not high:
-            return
-        after = high
-
-
 def line_of(row_id: str, then: past.Then) -> dict[str, Any]:
     """A row as a part holds it."""
     return {"id": row_id, "version": then.version, "fields": dict(then.fields)}
@@ -98,7 +78,7 @@ def line_of(row_id: str, then: past.Then) -> dict[str, Any]:
 def _then(scope: Scope, job: Item, path: str, after: str) -> Iterator[tuple[str, dict[str, Any] | None]]:
     """The ids behind one, each with the row as it was; None where it was not there, or is not wanted."""
     wanted = frozenset(from_json(job["ids"])) if "ids" in job else None
-    for item in items_of(scope, path, after):
+    for item in past.items(scope, path, after):
         then = past.at(scope, item, job["at_ms"]) if wanted is None or item["sk"] in wanted else None
         yield item["sk"], line_of(item["sk"], then) if then else None
 
