@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic_core import from_json
 
+import rights
 import world
 from sheaf.base import clock
 from sheaf.features.backups import taking
@@ -506,3 +507,45 @@ def test_a_large_backup_comes_in_parts_and_steps(sheaf: World, admins: Admins, m
         done = admins.restore(backup["id"])
         assert done["outcome"] == {"created": 12, "updated": 11, "deleted": 0, "skipped": 0, "failed": 0}
         assert admins.rows() == before
+
+
+# ---- by itself ----
+
+
+def tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(world.function("on_schedule"), "AGAIN_SECONDS", 0.0)
+    with rights.of("on_schedule"):
+        world.function("on_schedule").handler(world.event("on_schedule.minute"), world.CONTEXT)
+
+
+def test_a_schedule_makes_backups_and_keeps_the_newest(sheaf: World, admins: Admins, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_hand = admins.backup()["id"]
+    assert admins.call("GET", "/v1/backup/schedule").status == 404
+    assert admins.call("PUT", "/v1/backup/schedule", {"every": "day", "keep": 2}).data["keep"] == 2
+    start = clock.now()
+    tick(monkeypatch)
+    sheaf.settle()
+    assert len(admins.call("GET", "/v1/backup/list").data) == 1, "its time has not come"
+    for day in range(1, 5):
+        with at(start + day * 86_400 + 60 * day):
+            tick(monkeypatch)
+            sheaf.settle()
+            tick(monkeypatch)  # a minute later nothing is due
+            sheaf.settle()
+            found = admins.call("GET", "/v1/backup/list").data
+            assert [each["scheduled"] for each in found] == [True] * min(day, 2) + [False], day
+            assert all(each["status"] == "succeeded" for each in found)
+    with at(start + 6 * 86_400):
+        assert admins.call("GET", f"/v1/backup/{by_hand}").status == 200
+        admins.call("PUT", "/v1/backup/schedule", {"every": "week"})
+        assert admins.call("DELETE", "/v1/backup/schedule").data == {"removed": True}
+    with at(start + 30 * 86_400):
+        tick(monkeypatch)
+        sheaf.settle()
+        assert len(admins.call("GET", "/v1/backup/list").data) == 3
+    for body, field in (
+        ({"every": "minute"}, "every"),
+        ({"every": "day", "keep": 0}, "keep"),
+        ({"every": "day", "keep": True}, "keep"),
+    ):
+        assert admins.call("PUT", "/v1/backup/schedule", body).json["errors"].keys() == {field}

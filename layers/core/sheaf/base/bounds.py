@@ -159,6 +159,7 @@ AUDIT_DAYS_LOOKED_AT = 100  # days of one page
 AUDIT_VERIFY_SECONDS = 15  # for which one request checks the chain
 REDRIVEN = 1_000  # dead messages that one request sends back to their queue
 BACKUPS = 200  # backups of a tenant
+SCHEDULED_BACKUPS = 100  # of them that a schedule keeps, at most
 BACKUP_ROWS = 1_000  # ids of a backup of single rows
 BACKUP_PART_ROWS = 500  # rows of a part of a backup
 RESTORE_LINES = 200  # rows of a step of a restore

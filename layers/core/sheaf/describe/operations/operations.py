@@ -181,6 +181,8 @@ _LIST_BACKUPS = Operation(
     "List backups", "backups", {200: envelope(array(_BACKUP), ref("Page"))}, query=("from", "to", "limit", "cursor")
 )
 _FILES = record({"id": _ID, "sha256": _ID, "expiresAt": MOMENT, "files": array(record({"name": _ID, "url": _ID}))})
+_EVERY: Schema = {"enum": ["hour", "day", "week"]}
+_SCHEDULE = record({"every": _EVERY, "keep": _COUNT, "next": MOMENT})
 _CONFIRMATION = record({"confirmation": _ID})
 _BACKUPS: Operations = {
     ("POST", "/v1/backup"): _CREATE,
@@ -205,6 +207,19 @@ _BACKUPS: Operations = {
         example={"backup": "bak_01h00000000000000000000000"},
         write=True,
         errors=(404, 409),
+    ),
+    ("GET", "/v1/backup/schedule"): Operation(
+        "How the tenant is backed up by itself", "backups", {200: envelope(_SCHEDULE)}, errors=(404,)
+    ),
+    ("PUT", "/v1/backup/schedule"): Operation(
+        "Back the tenant up each hour, day or week",
+        "backups",
+        {200: envelope(_SCHEDULE)},
+        body=record({"every": _EVERY, "keep": {"type": "integer", "minimum": 1, "maximum": 100}}, optional=("keep",)),
+        example={"every": "day", "keep": 7},
+    ),
+    ("DELETE", "/v1/backup/schedule"): Operation(
+        "Back the tenant up no more", "backups", {200: envelope(record({"removed": {"const": True}}))}, errors=(404,)
     ),
     ("GET", "/v1/backup/restores"): Operation(
         "List restores", "backups", {200: envelope(array(_RESTORE), ref("Page"))}, query=("limit", "cursor")

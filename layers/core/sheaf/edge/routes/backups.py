@@ -4,7 +4,7 @@ from sheaf.edge.api import Api
 from sheaf.edge.envelope import Reply, paged
 from sheaf.edge.request import Request
 from sheaf.entity import query
-from sheaf.features.backups import restores, stored
+from sheaf.features.backups import restores, schedule, stored
 
 _ONE = "/v1/backup/<backup_id>"
 
@@ -20,6 +20,9 @@ def register(api: Api) -> None:
     api.get("/v1/backup/restores/<restore_id>", permission="backups:read")(_show_restore)
     api.post("/v1/backup/restores/<restore_id>/approve", permission="backups:restore")(_approve)
     api.post("/v1/backup/restores/<restore_id>/undo", permission="backups:restore", cost=5)(_undo)
+    api.get("/v1/backup/schedule", permission="backups:read")(_show_schedule)
+    api.route("PUT", "/v1/backup/schedule", permission="backups:write")(_put_schedule)
+    api.route("DELETE", "/v1/backup/schedule", permission="backups:write")(_remove_schedule)
     api.get(_ONE, permission="backups:read")(_show)
     api.get(f"{_ONE}/download", permission="backups:read")(_download)
     api.route("DELETE", _ONE, permission="backups:write")(_remove)
@@ -72,6 +75,19 @@ def _approve(request: Request, restore_id: str) -> Reply:
 
 def _undo(request: Request, restore_id: str) -> Reply:
     return Reply(restores.undo(request.caller, restore_id), 202)
+
+
+def _show_schedule(request: Request) -> Reply:
+    return Reply(schedule.show(request.caller))
+
+
+def _put_schedule(request: Request) -> Reply:
+    return Reply(schedule.put(request.caller, request.json()))
+
+
+def _remove_schedule(request: Request) -> Reply:
+    schedule.remove(request.caller)
+    return Reply({"removed": True})
 
 
 def _up(request: Request, backup_id: str) -> str:

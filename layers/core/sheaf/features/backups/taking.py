@@ -12,7 +12,7 @@ from sheaf.base.bounds import BACKUP_PART_ROWS, EXPORT_STEP_SECONDS
 from sheaf.base.config import config
 from sheaf.base.errors import NotFound
 from sheaf.entity import registry
-from sheaf.features.backups import manifest, stored
+from sheaf.features.backups import manifest, schedule, stored
 from sheaf.jobs import machine
 from sheaf.jobs.machine import Status
 from sheaf.jobs.runner import Result, Task
@@ -67,6 +67,8 @@ class BackupWork(Steps):
                          condition="attribute_exists(#pk)", values=values)  # fmt: skip
         except table.ConditionFailed:
             return {}  # it was deleted this very moment
+        if item.get("auto"):
+            schedule.prune(caller)
         return {"rows": rows}
 
 
