@@ -30,7 +30,8 @@ Position = tuple[int, ...]
 _TOGETHER = 90  # change rows of one transaction, which has 100 actions
 _TOGETHER_BYTES = 3_000_000  # of their documents; a transaction may have 4 MB
 _TRIES = 25
-_READ = 100  # places read at once
+_READ = 100  # places read at once, at most
+_LEAST = 20  # and at least
 _START = PARTS - 1  # the place behind number 0, which no event has
 _heads: dict[Key, Item] = {}
 
@@ -200,9 +201,10 @@ def read(scope: Scope, after: Position, until: Heads, *, wanted: Callable[[Item]
     """
     places, size, looked_at = list(after), 0, EVENTS_LOOKED_AT
     found: list[tuple[Event, Position]] = []
-    source = heapq.merge(*_tracks(scope, after, until))
-    while chosen := list(islice(source, min(_READ, looked_at))):
-        looked_at -= len(chosen)
+    together = min(_READ, max(_LEAST, 2 * limit))  # a small page reads little, unless little of it fits
+    source = heapq.merge(*_tracks(scope, after, until, together))
+    while chosen := list(islice(source, min(together, looked_at))):
+        looked_at, together = looked_at - len(chosen), _READ
         rows = [key for *_, key, item in chosen if wanted(item)]
         changes = table.get_many(config().events_table, rows)
         for _, _, track, number, key, _ in chosen:
@@ -222,22 +224,22 @@ def read(scope: Scope, after: Position, until: Heads, *, wanted: Callable[[Item]
     return Page(found, tuple(places), False)
 
 
-def _tracks(scope: Scope, after: Position, until: Heads) -> Iterator[Iterator[tuple[int, str, int, int, Key, Item]]]:
+def _tracks(scope: Scope, after: Position, until: Heads, page: int) -> Iterator[Iterator[tuple[int, str, int, int, Key, Item]]]:
     for track, (place, head) in enumerate(zip(after, until.position, strict=True)):
         if place < head:
-            yield _track(scope, track, place, head)
+            yield _track(scope, track, place, head, page)
 
 
-def _track(scope: Scope, track: int, place: int, head: int) -> Iterator[tuple[int, str, int, int, Key, Item]]:
+def _track(scope: Scope, track: int, place: int, head: int, page: int) -> Iterator[tuple[int, str, int, int, Key, Item]]:
     """The places of one track behind a place, up to its head, without a gap."""
-    for number, item in _numbers(scope, track, (place + 1) // PARTS, head // PARTS):
+    for number, item in _numbers(scope, track, (place + 1) // PARTS, head // PARTS, page):
         yield item["u"], item["id"], track, number, Key(item["pk"], item["sk"]), item
 
 
-def _numbers(scope: Scope, track: int, first: int, last: int) -> Iterator[tuple[int, Item]]:
+def _numbers(scope: Scope, track: int, first: int, last: int, page: int) -> Iterator[tuple[int, Item]]:
     """What the index says of the changes of one track from a number to another, without a gap."""
     expected = first
-    for item in _indexed(scope, track, first, last):
+    for item in _indexed(scope, track, first, last, page):
         number = int(item["nr"])
         if number > expected:
             return  # the index has not come that far
@@ -246,9 +248,9 @@ def _numbers(scope: Scope, track: int, first: int, last: int) -> Iterator[tuple[
             expected += 1
 
 
-def _indexed(scope: Scope, track: int, first: int, last: int) -> Iterator[Item]:
+def _indexed(scope: Scope, track: int, first: int, last: int, page: int) -> Iterator[Item]:
     span = Span(keys.tracked(scope, track), index="track", sort="nr", low=keys.on_track(first), high=keys.on_track(last))
-    return table.query(config().events_table, span, page=_READ)
+    return table.query(config().events_table, span, page=page)
 
 
 # ---- the whole of it, for the audit log ----
@@ -261,7 +263,7 @@ def numbers(scope: Scope) -> tuple[int, ...]:
 
 def changes(scope: Scope, track: int, after: int, until: int, limit: int) -> Iterator[Item]:
     """At most `limit` change rows of a track behind a number, without a gap, up to another number."""
-    found = (item for _, item in islice(_numbers(scope, track, after + 1, until), limit))
+    found = (item for _, item in islice(_numbers(scope, track, after + 1, until, _READ), limit))
     for item in _whole(found):
         if item is None:
             return  # the index knows what is not there any more: whoever checks the log finds that
@@ -270,7 +272,7 @@ def changes(scope: Scope, track: int, after: int, until: int, limit: int) -> Ite
 
 def all_changes(scope: Scope, track: int, after: int, until: int) -> Iterator[Item]:
     """The change rows of a track behind a number up to another one as they are there, in order, gaps and doubles included."""
-    return (item for item in _whole(_indexed(scope, track, after + 1, until)) if item is not None)
+    return (item for item in _whole(_indexed(scope, track, after + 1, until, _READ)) if item is not None)
 
 
 def _whole(found: Iterable[Item]) -> Iterator[Item | None]:
