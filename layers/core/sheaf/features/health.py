@@ -55,7 +55,8 @@ def _probes() -> Mapping[str, Mapping[str, Probe]]:
     settings = config()
     tables = {"records": settings.records_table, "control": settings.control_table, "events": settings.events_table,
               "audit": settings.audit_table}  # fmt: skip
-    buckets = {"uploads": settings.uploads_bucket, "jobs": settings.jobs_bucket, "audit": settings.audit_bucket}
+    buckets = {"uploads": settings.uploads_bucket, "jobs": settings.jobs_bucket, "audit": settings.audit_bucket,
+               "backups": settings.backups_bucket}  # fmt: skip
     return {
         "database": {part: partial(_table, name) for part, name in tables.items()},
         "cache": {"limits": partial(_table, settings.limits_table)},
