@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+import rights
 import world
-from sheaf.store import aws
+from sheaf.edge import consume
+from sheaf.store import aws, queues
 from sim.aside import drained
 from sim.faults import unreliable
 from sim.sources import Stream
@@ -67,6 +69,22 @@ def run(seed: int, writes: int, rate: float) -> None:
         dead = {message["eventID"] for message in dead_aside}
         assert dead == {f"poison-{number}" for number in range(5)}, "only poison dies, with all it holds"
         assert all("NewImage" in message["dynamodb"] for message in dead_aside)
+
+
+def test_a_change_that_cannot_be_followed_comes_again_after_a_pause(sheaf: world.World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consume, "_PAUSES", (60,))
+    on_change = world.function("on_change").handler
+    source = "arn:aws:dynamodb:us-east-1:123456789012:table/RecordsTable/stream/now"
+    poison = {**POISON, "eventSource": "aws:dynamodb", "eventSourceARN": source}
+    with rights.of("on_change"):
+        assert on_change({"Records": [poison]}, world.CONTEXT) == {"batchItemFailures": []}, "its shard goes on"
+        [aside] = sheaf.messages("ChangesAsideQueue")
+        answer = on_change({"Records": [aside]}, world.CONTEXT)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": aside["messageId"]}]}
+    assert sheaf.messages("ChangesAsideQueue") == [], "not at once"
+    queues.again_in(sheaf.url("ChangesAsideQueue"), aside["receiptHandle"], 0)
+    [again] = sheaf.messages("ChangesAsideQueue")
+    assert again["body"] == aside["body"] and json.loads(again["body"])["eventID"] == "poison"
 
 
 @pytest.mark.parametrize("rate", [0, 0.2, 0.5])
