@@ -43,7 +43,6 @@ RARE = {
     ("on_job", "dynamodb:DeleteItem", "ControlTable"): "undoes a lease that a cancel has overtaken",
     ("on_job", "s3:AbortMultipartUpload", "jobs/*"): "gives up the parts of a large file that was stopped",
     ("on_schedule", "dynamodb:DeleteItem", "ControlTable"): "strikes a job whose end the stream has not told",
-    ("on_change", "sqs:SendMessage*", "ChangesAsideQueue"): "used when a change cannot be followed",
 }
 
 used: dict[str, set[Right]] = {}  # by function, since the start of the process

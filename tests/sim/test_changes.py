@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+import rights
 import world
-from sheaf.base.bounds import EVENT_TRIES
-from sheaf.store import aws
+from sheaf.edge import consume
+from sheaf.store import aws, queues
+from sim.aside import drained
 from sim.faults import unreliable
-from sim.sources import Queue, Stream
+from sim.sources import Stream
 
 POISON = {"eventID": "poison", "eventName": "INSERT", "dynamodb": {"Keys": {"pk": {"S": "p"}}, "SequenceNumber": "poison",
           "NewImage": {"pk": {"S": "tnt_x#tasks#0"}, "sk": {"S": "tsk_x"}}}}  # fmt: skip
@@ -60,24 +62,29 @@ def run(seed: int, writes: int, rate: float) -> None:
         stream = Stream(handler, rng, retries=40)
         with unreliable(rng, rate):
             stream.deliver(records)
-        aside = Queue(handler, rng, receives=EVENT_TRIES)
-        for record in sheaf.messages("ChangesAsideQueue"):
-            sheaf.done("ChangesAsideQueue", record)
-            aside.send(json.loads(record["body"]))
-        for _ in range(1_000):
-            while more := sheaf.messages("ChangesAsideQueue"):
-                for record in more:
-                    sheaf.done("ChangesAsideQueue", record)
-                    aside.send(json.loads(record["body"]))
-            if not aside.waits:
-                break
-            aside.drain()
+        dead_aside = drained(sheaf, handler, rng).dead
         assert stream.dead == [], "nothing is given up by the stream itself"
         assert len(events_of(acme)) == len(set(events_of(acme))) == len(expected), "one event a change"
         assert set(deliveries()) == set(expected), "each change is on its way to the webhook"
-        dead = {message["eventID"] for message in aside.dead}
+        dead = {message["eventID"] for message in dead_aside}
         assert dead == {f"poison-{number}" for number in range(5)}, "only poison dies, with all it holds"
-        assert all("NewImage" in message["dynamodb"] for message in aside.dead)
+        assert all("NewImage" in message["dynamodb"] for message in dead_aside)
+
+
+def test_a_change_that_cannot_be_followed_comes_again_after_a_pause(sheaf: world.World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consume, "_PAUSES", (60,))
+    on_change = world.function("on_change").handler
+    source = "arn:aws:dynamodb:us-east-1:123456789012:table/RecordsTable/stream/now"
+    poison = {**POISON, "eventSource": "aws:dynamodb", "eventSourceARN": source}
+    with rights.of("on_change"):
+        assert on_change({"Records": [poison]}, world.CONTEXT) == {"batchItemFailures": []}, "its shard goes on"
+        [aside] = sheaf.messages("ChangesAsideQueue")
+        answer = on_change({"Records": [aside]}, world.CONTEXT)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": aside["messageId"]}]}
+    assert sheaf.messages("ChangesAsideQueue") == [], "not at once"
+    queues.again_in(sheaf.url("ChangesAsideQueue"), aside["receiptHandle"], 0)
+    [again] = sheaf.messages("ChangesAsideQueue")
+    assert again["body"] == aside["body"] and json.loads(again["body"])["eventID"] == "poison"
 
 
 @pytest.mark.parametrize("rate", [0, 0.2, 0.5])

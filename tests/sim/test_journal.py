@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 import rights
 import world
 from sheaf.access.caller import worker
-from sheaf.base.bounds import EVENT_TRIES
 from sheaf.base.errors import InvalidCursor
 from sheaf.features.realtime import cursors
 from sheaf.records import journal
 from sheaf.records.events import PARTS
 from sheaf.store import aws, keys, table
+from sim.aside import drained
 from sim.faults import Counter, hooked, kill_at, unreliable
-from sim.sources import Killed, Queue, Stream
+from sim.sources import Killed, Stream
 
 
 def log_of(tenant: world.Tenant) -> dict[str, list[tuple[int, str, int]]]:
@@ -93,16 +93,7 @@ def chaos(seed: int, rows: int, rate: float) -> None:
 
         with unreliable(rng, rate):
             Stream(handler, rng, retries=60).deliver(sheaf.changes())
-        aside = Queue(handler, rng, receives=EVENT_TRIES)
-        for _ in range(1_000):
-            while records := sheaf.messages("ChangesAsideQueue"):
-                for record in records:
-                    sheaf.done("ChangesAsideQueue", record)
-                    aside.send(json.loads(record["body"]))
-            if not aside.waits:
-                break
-            aside.drain()
-        assert aside.dead == []
+        assert drained(sheaf, handler, rng).dead == []
         for tenant, walker in zip(tenants, walkers, strict=True):
             assert_whole(tenant, expected[tenant.id])
             while walker.step():

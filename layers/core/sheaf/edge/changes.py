@@ -58,18 +58,15 @@ class Batch:
         return consume.changes(batch, self._follow, _set_aside, self._finish)
 
     def _follow_one(self, record: Record, tries: int) -> None:
-        waits = now() - record.get("since", now())
+        since = record.get("since", now())
+        waits = now() - since
         self.patient = waits < EVENT_PATIENCE_SECONDS
         try:
             self._follow(record)
         except TooEarly:
             # It has not failed, so it uses up no try: of many changes of one row each waits for all those before it.
-            self._set_aside_again(record, waits)
+            _set_aside({**record, "since": since}, min(_LONGEST_PAUSE, max(_PAUSE, waits // 10)))
         self._finish()
-
-    def _set_aside_again(self, record: Record, waits: int) -> None:
-        message = {**record, "since": record.get("since", now())}
-        queues.send(config().changes_aside_queue_url, [message], delay=min(_LONGEST_PAUSE, max(_PAUSE, waits // 10)))
 
     def _finish(self) -> None:
         for scope, path in self.cleared.values():
@@ -148,5 +145,5 @@ def _version(message: Record) -> int:
         return 0
 
 
-def _set_aside(record: Record) -> None:
-    queues.send(config().changes_aside_queue_url, [record])
+def _set_aside(record: Record, delay: int = 0) -> None:
+    queues.send(config().changes_aside_queue_url, [record], delay=delay)
