@@ -6,6 +6,7 @@ What moto cannot show (atomicity under threads, policies, the gateway itself) th
 
 import base64
 import importlib.util
+import io
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 from urllib.parse import unquote, urlsplit
+from zipfile import ZipFile
 
 from botocore.client import BaseClient
 from moto import mock_aws
@@ -324,10 +326,18 @@ class World:
             yield
 
     def download(self, url: str) -> str:
-        """The content behind a presigned link of the bucket of jobs."""
+        """The text behind a presigned link of the bucket of jobs."""
+        return self.content(url).decode()
+
+    def archive(self, url: str) -> ZipFile:
+        """The archive behind one."""
+        return ZipFile(io.BytesIO(self.content(url)))
+
+    def content(self, url: str) -> bytes:
+        """The bytes behind one."""
         path = unquote(urlsplit(url).path).lstrip("/")
         found = aws.client("s3").get_object(Bucket="jobs", Key=path.removeprefix("jobs/"))
-        return str(found["Body"].read().decode())
+        return bytes(found["Body"].read())
 
     # ---- the plumber ----
 

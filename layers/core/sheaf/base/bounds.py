@@ -81,6 +81,7 @@ CHUNK_ROWS = 100  # rows of a bulk chunk: about a second of work, so that a job'
 CHUNK_BYTES = 4_000_000  # of the items of a bulk chunk
 CHUNK_WINDOW = 4  # chunk messages of one job in flight, so that a small job never waits for a big one
 CHUNK_LEASE_SECONDS = 150  # longer than on_job's timeout of 120 s: a lease that ran out has a dead owner
+PACKAGE_FILES_BYTES = 200_000_000  # of files in the archive of a person; the others are named in its manifest
 EXPORT_STEP_SECONDS = 40  # an export hands over to its next step after this long
 EXPORT_FILTER_BYTES = 16_384  # the filter of an export, as JSON
 LINK_SECONDS = 300  # a download link

@@ -34,7 +34,6 @@ def through(request: Request, entity: EntityType, work: Callable[[Request, Entit
     etag = f'"{sha256(f"{found.data}{found.meta}".encode()).hexdigest()[:32]}"'
     headers = {"ETag": etag, "Age": str(found.age), "Cache-Control": f"private, max-age={max(0, seconds - found.age)}",
                "X-Cache": request.cache.upper(), "X-Event-Cursor": found.cursor, "Vary": "Authorization, Cookie"}  # fmt: skip
-    known = [each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")]
-    if etag in known:
+    if request.has(etag):
         return Reply(NOTHING, 304, headers=headers)
     return Reply(Raw(found.data), meta=json.loads(found.meta), headers=headers)

@@ -41,7 +41,7 @@ class Batch:
     news: News = field(default_factory=News)  # for webhooks, told at the end of the batch
     written: set[str] = field(default_factory=set)  # the events whose rows are there already
     patient: bool = True  # whether an event waits for the one before it of the same row
-    cleared: dict[tuple[str, str], tuple[Event, str]] = field(default_factory=dict)  # lists that the read cache may know
+    cleared: dict[tuple[str, str], Event] = field(default_factory=dict)  # lists that the read cache may know
     told: dict[str, Event] = field(default_factory=dict)  # one event of each tenant, for its sockets
     kept: dict[str, Event] = field(default_factory=dict)  # the same, notes included, for its audit log
 
@@ -69,8 +69,8 @@ class Batch:
         self._finish()
 
     def _finish(self) -> None:
-        for scope, path in self.cleared.values():
-            cache.clear(scope, f"/{path}?")
+        for event in self.cleared.values():
+            cache.clear(event, f"/{event.path}?")
         self.cleared.clear()
         self.news.tell()
         orders.tell(self.told.values())
@@ -106,10 +106,10 @@ class Batch:
         if entity and event.id not in self.written:
             searching.keep(entity, event)
         self._tell(event)
-        if entity and entity.model.cached:
-            self.cleared[event.tenant, event.path] = (event, event.path)
         if entity:
             mails.ask(entity, event)
+            if entity.model.cached:
+                self.cleared[event.tenant, event.path] = event
         if event.path == registry.FILES:
             jobs.follow_file(event)
             arrivals.follow(event)

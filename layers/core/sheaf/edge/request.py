@@ -154,6 +154,11 @@ class Request:
         text = self.headers.get("if-none-match")
         return text is not None and (text.strip() == "*" or version in _versions("If-None-Match", text, weak=True))
 
+    def has(self, etag: str) -> bool:
+        """Whether `If-None-Match` says that the client has an answer of this strong ETag, quotes included."""
+        known = [each.strip().removeprefix("W/") for each in self.headers.get("if-none-match", "").split(",")]
+        return etag in known or known == ["*"]
+
     def followed(self) -> dict[str, str]:
         """The headers that say what of the request was followed, and whether it was done before."""
         applied = {"Preference-Applied": ", ".join(dict.fromkeys(self.applied))} if self.applied else {}

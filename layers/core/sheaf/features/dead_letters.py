@@ -15,9 +15,7 @@ def listing(caller: Caller) -> list[dict[str, Any]]:
     operators.require(caller, "queues:read")
     found = []
     for name, url in queues.every().items():
-        depth = queues.depth(url)
-        dead = queues.depth(depth.dead_url).waiting if depth.dead_url else 0
-        found.append({"name": name, "depth": depth.waiting, "inFlight": depth.in_flight, "delayed": depth.delayed, "dead": dead})
+        found.append({"name": name, **queues.counts(url)})
     return found
 
 

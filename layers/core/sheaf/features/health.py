@@ -82,19 +82,11 @@ def _secret() -> Answer:
 
 
 def _queue(name: str, url: str) -> Answer:
-    depth = queues.depth(url)
-    dead = queues.depth(depth.dead_url).waiting if depth.dead_url else 0
-    busy = table.get(config().limits_table, keys.busy_queue(name)) if depth.waiting else None
+    found = queues.counts(url)
+    busy = table.get(config().limits_table, keys.busy_queue(name)) if found["depth"] else None
     age = now() - busy["since"] if busy else 0
-    slow: Answer = {"status": "degraded"} if dead or age > _WAITED_SECONDS else {}
-    return {
-        **slow,
-        "depth": depth.waiting,
-        "inFlight": depth.in_flight,
-        "delayed": depth.delayed,
-        "dead": dead,
-        "ageSeconds": age,
-    }
+    slow: Answer = {"status": "degraded"} if found["dead"] or age > _WAITED_SECONDS else {}
+    return {**slow, **found, "ageSeconds": age}
 
 
 def _timed(probe: Probe) -> Answer:

@@ -18,9 +18,7 @@ def register(api: Api) -> None:
 
 
 def _list(request: Request) -> Reply:
-    asked = dict(request.query)
-    window: dict[str, str] = {name: asked.pop(name) for name in ("limit", "cursor") if name in asked}
-    limit, cursor = query.window_of(window)
+    asked, limit, cursor = query.filters_and_window(request.query)
     found = entries.listing(request.caller, entries.read(request.caller, asked), limit, cursor)
     return paged(found.entries, limit, found.next_cursor)
 

@@ -34,9 +34,7 @@ def _create(request: Request) -> Reply:
 
 
 def _list(request: Request) -> Reply:
-    asked = dict(request.query)
-    window: dict[str, str] = {name: asked.pop(name) for name in ("limit", "cursor") if name in asked}
-    limit, cursor = query.window_of(window)
+    asked, limit, cursor = query.filters_and_window(request.query)
     found, following = stored.listing(request.caller, asked, limit, cursor)
     return paged(found, limit, following)
 

@@ -7,7 +7,7 @@ from sheaf.edge.request import Request
 from sheaf.edge.routes.jobs import status_routes
 from sheaf.edge.wire import Wire
 from sheaf.entity import registry
-from sheaf.features.export.request import accept, accept_data, accept_package
+from sheaf.features.export.request import accept, accept_data
 from sheaf.jobs import machine
 
 
@@ -41,4 +41,6 @@ def _erase(request: Request) -> Reply:
 
 
 def _package(request: Request) -> Reply:
-    return accepted(request, accept_package(request.caller, request.json(), request.once()))
+    from sheaf.features.privacy import package
+
+    return accepted(request, package.accept(request.caller, request.json(), request.once()))

@@ -14,15 +14,16 @@ from sheaf.base.clock import iso, now_ms
 from sheaf.base.config import config
 from sheaf.base.errors import InvalidCursor, InvalidParameter
 from sheaf.entity import event_types
-from sheaf.entity.moments import moment_of
+from sheaf.entity.moments import span_of
+from sheaf.records import days
+from sheaf.records.days import DAY_MS
 from sheaf.records.events import NOTES
 from sheaf.store import keys, table
 from sheaf.store.keys import Key, Scope
-from sheaf.store.table import Item, Span
+from sheaf.store.table import Item
 
 FILTERS = ("user", "action", "entity", "target", "from", "to")
 COLUMNS = ("id", "at", "action", "entity", "target", "actor", "actorType", "address", "requestId", "before", "after")
-_DAY_MS = 86_400_000
 _READ = 100
 _ACTORS = {"usr": "user", "key": "key", "hok": "hook"}
 
@@ -64,15 +65,7 @@ def read(scope: Scope, asked: Mapping[str, Any]) -> Asked:
     """
     wrong = {name[:80]: f"is not a parameter here; {', '.join(FILTERS)} are" for name in asked if name not in FILTERS}
     wrong |= {name: "must be a text" for name, value in asked.items() if name in FILTERS and not isinstance(value, str)}
-    times: dict[str, int] = {}
-    for name in ("from", "to"):
-        if name in asked and name not in wrong:
-            try:
-                times[name] = moment_of(asked[name])
-            except ValueError as error:
-                wrong[name] = str(error)
-    if len(times) == 2 and times["to"] < times["from"]:
-        wrong["to"] = "must not be before from"
+    times = span_of(asked, wrong)
     if wrong:
         raise InvalidParameter.naming(wrong)
     born = ids.time_of(scope.tenant)  # nothing is older than its tenant
@@ -96,10 +89,12 @@ def listing(caller: Caller, asked: Asked, limit: int, cursor: str) -> Listed:
     newest = min(asked.high_ms - 1, ids.time_of(cursor)) if cursor else asked.high_ms - 1
     found: list[Item] = []
     looked, place = 0, cursor
-    for passed, day_ms in enumerate(range(newest // _DAY_MS * _DAY_MS, asked.low_ms // _DAY_MS * _DAY_MS - 1, -_DAY_MS)):
+    lowest, highest = ids.lowest("evt", asked.low_ms), ids.lowest("evt", asked.high_ms)
+    for passed, day_ms in enumerate(range(newest // DAY_MS * DAY_MS, asked.low_ms // DAY_MS * DAY_MS - 1, -DAY_MS)):
         if passed == AUDIT_DAYS_LOOKED_AT:
             return _listed(found, place)
-        for event_id, item in _of_day(caller, day_ms, asked, high=place, newest_first=True):
+        of_day = days.of_day(caller, day_ms, lowest, min(place, highest) if place else highest, newest_first=True)
+        for event_id, item in _recorded(of_day):
             if event_id == cursor:
                 continue
             if looked == AUDIT_LOOKED_AT:
@@ -119,11 +114,8 @@ def _listed(found: list[Item], following: str | None) -> Listed:
 
 def oldest_first(scope: Scope, asked: Asked, after: str) -> Iterator[tuple[str, Item | None]]:
     """The ids behind one, in order, each with its entry; None for what does not fit."""
-    first = max(asked.low_ms, ids.time_of(after)) if after else asked.low_ms
-    for day_ms in range(first // _DAY_MS * _DAY_MS, asked.high_ms, _DAY_MS):
-        for event_id, item in _of_day(scope, day_ms, asked, low=after, newest_first=False):
-            if event_id != after:
-                yield event_id, item if asked.holds(item) else None
+    for event_id, item in _recorded(days.changes(scope, asked.low_ms, asked.high_ms, after)):
+        yield event_id, item if asked.holds(item) else None
 
 
 def shown(item: Item) -> dict[str, Any]:
@@ -146,15 +138,11 @@ def shown(item: Item) -> dict[str, Any]:
     }
 
 
-def _of_day(scope: Scope, day_ms: int, asked: Asked, *, low: str = "", high: str = "",
-            newest_first: bool) -> Iterator[tuple[str, Item]]:  # fmt: skip
-    lowest, highest = ids.lowest("evt", asked.low_ms), ids.lowest("evt", asked.high_ms)
-    span = Span(keys.day(scope, iso(day_ms)[:10]), index="day", sort="id", low=max(low, lowest),
-                high=min(high, highest) if high else highest)  # fmt: skip
-    source = table.query(config().events_table, span, newest_first=newest_first, page=1_000)
-    while some := list(islice(source, _READ)):
-        rows = table.get_many(config().events_table, [Key(each["pk"], each["sk"]) for each in some])
-        for each in some:
-            item = rows.get(Key(each["pk"], each["sk"]))
-            if item is not None and "track" in item:  # only what has a place in the log is part of it
-                yield each["id"], item
+def _recorded(changes: Iterator[tuple[str, Key]]) -> Iterator[tuple[str, Item]]:
+    """The entries of those changes that have a place in the log: only they are part of it."""
+    while some := list(islice(changes, _READ)):
+        rows = table.get_many(config().events_table, [key for _, key in some])
+        for event_id, key in some:
+            item = rows.get(key)
+            if item is not None and "track" in item:
+                yield event_id, item

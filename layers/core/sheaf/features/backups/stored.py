@@ -14,7 +14,7 @@ from sheaf.base.config import config
 from sheaf.base.errors import Conflict, InvalidCursor, InvalidParameter, NotFound, ValidationFailed
 from sheaf.entity import registry
 from sheaf.entity.body import object_of
-from sheaf.entity.moments import moment_of
+from sheaf.entity.moments import span_of
 from sheaf.jobs import machine
 from sheaf.records import notes
 from sheaf.records.once import Once, put_once
@@ -99,12 +99,7 @@ def show(caller: Caller, backup_id: str) -> dict[str, Any]:
 def listing(caller: Caller, asked: Mapping[str, str], limit: int, cursor: str) -> tuple[list[dict[str, Any]], str | None]:
     """A page of backups, the newest first, of a time (`from`, `to`), and where the next one begins; raises InvalidParameter."""
     wrong = {name[:80]: "is not a parameter here; from, to, limit and cursor are" for name in asked if name not in ("from", "to")}
-    times: dict[str, int] = {}
-    for name in asked.keys() - wrong.keys():
-        try:
-            times[name] = moment_of(asked[name])
-        except ValueError as error:
-            wrong[name] = str(error)
+    times = span_of(asked, wrong)
     if wrong:
         raise InvalidParameter.naming(wrong)
     if cursor and not ids.is_id(cursor, "bak"):

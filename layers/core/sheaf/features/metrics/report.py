@@ -9,7 +9,7 @@ from sheaf.access.caller import Caller
 from sheaf.base.bounds import METRICS_HOUR_DAYS, METRICS_MINUTE_DAYS, METRICS_MINUTES
 from sheaf.base.clock import iso, now
 from sheaf.base.errors import InvalidParameter
-from sheaf.entity.moments import moment_of
+from sheaf.entity.moments import span_of
 from sheaf.features.metrics import counts, rollups
 
 _PARAMETERS = ("from", "to", "scope", "route")
@@ -77,13 +77,7 @@ def _read(asked: Mapping[str, str]) -> tuple[int, int, str, str]:
     wrong = {name[:80]: f"is not a parameter here; {', '.join(_PARAMETERS)} are" for name in asked if name not in _PARAMETERS}
     if asked.get("scope", "tenant") not in ("tenant", "all"):
         wrong["scope"] = "must be tenant or all"
-    times: dict[str, int] = {}
-    for name in ("from", "to"):
-        if name in asked:
-            try:
-                times[name] = moment_of(asked[name]) // 1000
-            except ValueError as error:
-                wrong[name] = str(error)
+    times = {name: at_ms // 1000 for name, at_ms in span_of(asked, wrong).items()}
     last = times.get("to", now() + 1)
     first = times.get("from", last - _DEFAULT_SECONDS)
     if not wrong and first >= last:

@@ -5,14 +5,13 @@ the same declarations. A value is noted as erased before it is taken away, so th
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from itertools import islice
 
 from pydantic_core import from_json, to_json
 
 from sheaf.access.caller import Caller
-from sheaf.base import ids
 from sheaf.base.bounds import EXPORT_STEP_SECONDS
 from sheaf.base.clock import iso, now_ms
 from sheaf.base.config import config
@@ -20,21 +19,22 @@ from sheaf.base.errors import NotFound, Unavailable, ValidationFailed
 from sheaf.entity import registry
 from sheaf.entity.body import object_of
 from sheaf.entity.registry import EntityType
+from sheaf.features.privacy import subject
+from sheaf.features.privacy.subject import Subject
 from sheaf.jobs import machine
 from sheaf.jobs.machine import Status
 from sheaf.jobs.runner import Result, Task
 from sheaf.jobs.shapes import Steps
-from sheaf.records import erasures, past, read, receipts, write
+from sheaf.records import days, erasures, past, receipts, write
 from sheaf.records.once import Once
 from sheaf.records.options import Options
 from sheaf.records.rows import Stamp, fields_of, is_stamped
 from sheaf.store import blobs, keys, table
-from sheaf.store.keys import Key, Scope
-from sheaf.store.table import ConditionFailed, Item, Span
+from sheaf.store.keys import Key
+from sheaf.store.table import ConditionFailed, Item
 
 Remove = Callable[[Caller, str], None]
 _LOOKED = 2_000  # rows, or entries of the log, of one step
-_DAY_MS = 86_400_000
 _LOG = "the log"
 
 
@@ -47,21 +47,15 @@ def accept(caller: Caller, body: object, once: Once | None) -> Item:
         return machine.find(caller, first["job"])
     fields = object_of(body, "userId", "email", "confirmation")
     wrong: dict[str, str] = {}
-    named = [name for name in ("userId", "email") if name in fields]
-    if len(named) != 1 or not isinstance(fields[named[0]], str) or not fields[named[0]].strip():
-        wrong["userId"] = "or email is required, one of the two"
-    elif fields.get("confirmation") != fields[named[0]]:
-        wrong["confirmation"] = f"must be the same as {named[0]}: what is erased does not come back"
+    name = subject.named_in(fields, wrong)
+    if name and fields.get("confirmation") != fields[name]:
+        wrong["confirmation"] = f"must be the same as {name}: what is erased does not come back"
     if wrong:
         raise ValidationFailed.naming(wrong)
-    user_id, email = fields.get("userId", ""), fields.get("email", "").strip().lower()
-    if user_id:
-        email = fields_of(read.item(caller, registry.find("users"), user_id))["email"]
-    else:
-        user_id = read.holder(caller, registry.find("users"), "email", email) or ""
-    if user_id == caller.principal:
-        raise ValidationFailed.naming({named[0]: "is your own; another admin can erase you"})
-    plan = {"user": user_id or None, "email": email, "at_ms": now_ms(), "format": "json"}
+    whom = subject.of_request(caller, fields, name)
+    if whom.user == caller.principal:
+        raise ValidationFailed.naming({name: "is your own; another admin can erase you"})
+    plan = {**whom.plan(), "at_ms": now_ms(), "format": "json"}
     return machine.accept(caller, "erase", job_id=machine.new_id(), entity="*", chunks=1, total=0, plan=plan, once=once)
 
 
@@ -99,10 +93,10 @@ class EraseWork(Steps):
         names = entity.personal & entity.model.model_fields.keys()
         if not names:
             return 0, "", True
-        found, deadline = 0, time.monotonic() + EXPORT_STEP_SECONDS
+        whom, found, deadline = Subject.of(task.job), 0, time.monotonic() + EXPORT_STEP_SECONDS
         for looked, item in enumerate(past.items(task.caller, entity.path, after), 1):
             after = item["sk"]
-            if _is_about(entity, item, task.job):
+            if whom.is_in(entity, item):
                 self._erase(task, entity, item, names)
                 found += 1
             if looked == _LOOKED or time.monotonic() > deadline:
@@ -128,21 +122,13 @@ class EraseWork(Steps):
             table.take(config().records_table, keys.trash(caller, entity.path, row_id))  # deleted this very moment
 
 
-def _is_about(entity: EntityType, item: Item, job: Item) -> bool:
-    """Whether a row is about the person: the profile itself, or a row with the address in a personal field."""
-    if item["sk"] == job.get("user"):
-        return True
-    fields = fields_of(item)
-    return any(fields.get(name) == job["email"] for name in entity.personal)
-
-
 def _of_log(task: Task, after: str) -> tuple[int, str, bool]:
     """Take the values out of the log, the oldest entries first; how many, and whether that was the end of it."""
     erased = dict(erasures.of_job(task.caller, task.job["sk"]))
     if not after:
         _require_recorded(task.caller, erased)
     values, looked, deadline = 0, 0, time.monotonic() + EXPORT_STEP_SECONDS
-    source = _entries(task.caller, after)
+    source = days.changes(task.caller, 0, now_ms() + days.DAY_MS, after)
     while found := list(islice(source, 100)):
         items = table.get_many(config().events_table, [key for _, key in found])
         for event_id, key in found:
@@ -163,15 +149,6 @@ def _require_recorded(caller: Caller, erased: Mapping[str, frozenset[str]]) -> N
         last = past.last(caller, row_id)
         if last is None or not (last.verb == "deleted" or last.quiet):
             raise Unavailable(f"The erasure of {row_id} is still being recorded; try again")
-
-
-def _entries(scope: Scope, after: str) -> Iterator[tuple[str, Key]]:
-    first = ids.time_of(after) if after else ids.time_of(scope.tenant)
-    for day_ms in range(first // _DAY_MS * _DAY_MS, now_ms() + _DAY_MS, _DAY_MS):
-        span = Span(keys.day(scope, iso(day_ms)[:10]), index="day", sort="id", low=after)
-        for item in table.query(config().events_table, span, page=1_000):
-            if item["id"] > after:
-                yield item["id"], Key(item["pk"], item["sk"])
 
 
 def _places(item: Item, job: Item, names: frozenset[str]) -> set[str]:
