@@ -306,7 +306,8 @@ def test_webhooks_are_told_only_if_that_is_asked_for(sheaf: World, admins: Admin
                 sheaf.settle()
                 assert len(told.received) - heard == int(asked)
         with later(60):
-            assert admins.call("GET", "/v1/audit/logs?action=task.updated").data[0]["after"]["title"] == "T0", "but the log knows"
+            logged = admins.call("GET", "/v1/audit/logs?action=task.updated").data
+            assert "T0" in {each["after"]["title"] for each in logged}, "but the log knows"
 
 
 def test_a_backup_of_an_entity_or_of_single_rows_restores_no_more(sheaf: World, admins: Admins) -> None:
