@@ -4,6 +4,7 @@ import gzip
 import json
 import random
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import pytest
@@ -29,6 +30,12 @@ class Admins:
         self.sheaf, self.tenant = sheaf, tenant
         self.first = sheaf.token_of(tenant, f"first@{tenant.id}.example".replace("_", "-"), "admin")
         self.second = sheaf.token_of(tenant, f"second@{tenant.id}.example".replace("_", "-"), "admin")
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """A key of each of the two: for tests that last longer than a session."""
+        body = {"name": "K", "role": "admin"}
+        return [self.call("POST", "/v1/api-keys", body, who=who).data["key"] for who in (self.first, self.second)]
 
     def call(self, method: str, path: str, body: Any = None, *, who: str = "", **more: Any) -> Answer:
         return self.sheaf.http(method, path, body, key=who or self.tenant.key, **more)
@@ -432,44 +439,71 @@ def test_a_restore_to_a_random_second_equals_the_model(sheaf: World, admins: Adm
 # ---- deaths ----
 
 
+def cycle(sheaf: World, admins: Admins, number: int, when: Any) -> bool:
+    """Back up, change, plan, confirm, approve, restore, the worker dying at a call; whether there was such a call."""
+    first, second = admins.keys
+    rows = sorted(row for row in admins.rows() if row.startswith("tsk_"))
+    start, left, before = clock.now() + 1_000, number, admins.rows()
+    with at(start):
+        backup = admins.call("POST", "/v1/backup/create", {}).data["id"]
+        left -= killed_once(sheaf, left, when)
+    with at(start + 200):  # the lease of a dead worker is over
+        sheaf.settle()
+        assert admins.call("GET", f"/v1/backup/{backup}").data["status"] == "succeeded", f"killed at call {number}"
+        admins.call("PATCH", f"/v1/tasks/{rows[0]}", {"title": f"Changed {number}"})
+        admins.call("DELETE", f"/v1/tasks/{rows[1]}")
+        new = admins.call("POST", "/v1/tasks", {"title": "New"}).data["id"]
+        sheaf.settle()
+        planned = admins.call("POST", "/v1/backup/restore", {"backup": backup}, who=first).data["id"]
+        left -= killed_once(sheaf, left, when)
+    path = f"/v1/backup/restores/{planned}"
+    with at(start + 400):
+        sheaf.settle()
+        confirmation = admins.call("GET", path).data["confirmation"]
+        said = {"restore": planned, "confirmation": confirmation}
+        assert admins.call("POST", "/v1/backup/restore", said, who=first).status == 202
+        assert admins.call("POST", f"{path}/approve", {"confirmation": confirmation}, who=second).status == 202
+        left -= killed_once(sheaf, left, when)
+    with at(start + 600):
+        sheaf.settle()
+        assert admins.call("GET", path).data["status"] == "done", f"killed at call {number}"
+        assert admins.rows() == before, f"killed at call {number}"
+        assert admins.call("GET", f"/v1/tasks/{new}").status == 404
+        aws.client("dynamodb").delete_item(TableName="RecordsTable", Key=_item(keys.trash(admins.tenant.setup, "tasks", new)))
+    return left <= 0
+
+
+def _item(key: keys.Key) -> dict[str, Any]:
+    return {"pk": {"S": key.pk}, "sk": {"S": key.sk}}
+
+
+def deaths(sheaf: World, admins: Admins, first: int, step: int) -> int:
+    """Die at every so many-th call; how many calls there are."""
+    add(admins, 3)
+    start, number, passed = clock.now(), first, 0
+    while True:
+        with at(start + passed * 2_000):
+            passed += 1
+            if not cycle(sheaf, admins, number, "before-call" if passed % 2 else "after-call"):
+                return number
+        number += step
+
+
 def test_a_death_at_any_call_changes_nothing_of_the_result(sheaf: World, admins: Admins) -> None:
-    rows = add(admins, 4)
-    before = admins.rows()
-    start, reached, number = clock.now(), True, 0
-    with at(start + 10):
-        backup = admins.backup()
-    while reached:
-        number += 1
-        moment = start + number * 400
-        with at(moment):
-            login(sheaf, admins)
-            admins.call("PATCH", f"/v1/tasks/{rows[0]}", {"title": f"Changed {number}"})
-            admins.call("DELETE", f"/v1/tasks/{rows[1]}")
-            new = admins.call("POST", "/v1/tasks", {"title": "New"}).data["id"]
-            sheaf.settle()
-            planned = admins.plan(backup["id"])
-            said = {"restore": planned["id"], "confirmation": planned["confirmation"]}
-            admins.call("POST", "/v1/backup/restore", said, who=admins.first)
-            path = f"/v1/backup/restores/{planned['id']}"
-            admins.call("POST", f"{path}/approve", {"confirmation": planned["confirmation"]}, who=admins.second)
-            reached = killed_once(sheaf, number, "before-call" if number % 2 else "after-call")
-        with at(moment + 200):  # the lease of the dead worker is over
-            sheaf.settle()
-            assert admins.call("GET", path).data["status"] == "done"
-            assert admins.rows() == before, f"killed at call {number}"
-            assert admins.call("GET", f"/v1/tasks/{new}").status == 404
-    assert number >= 10
+    """Every thirteenth call of the three jobs; the soak has all of them."""
+    assert deaths(sheaf, admins, 2, 13) >= 40
 
 
-def login(sheaf: World, admins: Admins) -> None:
-    """New tokens: time has passed."""
-    for name in ("first", "second"):
-        address = f"{name}@{admins.tenant.id}.example".replace("_", "-")
-        setattr(admins, name, sheaf.token(address, source_ip=f"203.0.113.{clock.now() % 250}"))
+@pytest.mark.soak
+@pytest.mark.parametrize("first", [1, 2])
+def test_backup_deaths(sheaf: World, admins: Admins, first: int) -> None:
+    """Soak: every call of the three jobs, before it in one run and after it in the other."""
+    called = deaths(sheaf, admins, 1, 1) if first == 1 else deaths(sheaf, admins, 0, 1)
+    print(f"died at each of {called} calls, nothing lost, nothing doubled", flush=True)
 
 
-def killed_once(sheaf: World, number: int, when: Any) -> bool:
-    """Carry the job on, its worker dying at a call; whether there was such a call."""
+def killed_once(sheaf: World, number: int, when: Any) -> int:
+    """Carry the job on, its worker dying at a call; how many calls there were."""
     world.function("on_change").handler({"Records": sheaf.changes()}, world.CONTEXT)
     found = sheaf.messages("JobsQueue")
     done = []
@@ -483,7 +517,7 @@ def killed_once(sheaf: World, number: int, when: Any) -> bool:
                 done.append(record)
     for record in done:
         sheaf.done("JobsQueue", record)
-    return counter.calls >= number
+    return counter.calls
 
 
 def test_a_large_backup_comes_in_parts_and_steps(sheaf: World, admins: Admins, monkeypatch: pytest.MonkeyPatch) -> None:

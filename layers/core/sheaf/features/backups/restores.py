@@ -27,6 +27,8 @@ from sheaf.store import blobs, keys, table
 from sheaf.store.secrets import signing_secret
 from sheaf.store.table import ConditionFailed, Item, Write
 
+_ACCEPTED_MS = 60_000  # after which a plan whose job is not there will never have one
+
 
 def ask(caller: Caller, body: object, once: Once | None) -> dict[str, Any]:
     """`{"backup", "to"?, "webhooks"?}` plans a restore; `{"restore", "confirmation"}` confirms a planned one.
@@ -90,7 +92,10 @@ def approve(caller: Caller, restore_id: str, body: object) -> dict[str, Any]:
     Raises NotFound, Conflict, ValidationFailed, and PermissionDenied for the one who has confirmed it.
     """
     item = find(caller, restore_id)
-    if item["st"] in ("running", "done"):
+    if item["st"] == "done":
+        return show(caller, restore_id)
+    if item["st"] == "running":
+        begin(caller, item)  # whoever approved it may have died before
         return show(caller, restore_id)
     _require(item, "confirmed", "approved")
     if item["cp"] == person_of(caller):
@@ -189,8 +194,8 @@ def _status(caller: Caller, item: Item) -> str:
         return str(item["st"])
     try:
         ended = machine.find(caller, item["plan"])["st"]
-    except NotFound:
-        return "planning"
+    except NotFound:  # whoever asked for it may have died before
+        return "planning" if now_ms() - item["u"] < _ACCEPTED_MS else "failed"
     return "failed" if ended in ("failed", "cancelled") else "planning"
 
 
