@@ -8,7 +8,7 @@ CONCURRENCY ?= 10
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up mail down check test browser soak load openapi lock clean
+.PHONY: help setup run up mail down check test coverage browser soak load openapi lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -33,6 +33,10 @@ check: setup ## ruff, mypy, cfn-lint, sam validate
 
 test: check ## check, then every test, end to end on a stack of its own
 	@$(BIN)/python -m pytest -n auto --maxprocesses=4 tests
+
+coverage: setup ## every test, and the lines and branches that they reach
+	@$(BIN)/python -m pytest -n auto --maxprocesses=4 --cov=layers/core --cov=functions --cov-branch --cov-report= tests
+	@$(BIN)/python scripts/covered.py
 
 browser: setup ## the example pages in a real browser (installs Debian's chromium where it may)
 	@$(PYTHON) scripts/setup.py .tools/browser
