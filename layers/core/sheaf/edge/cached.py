@@ -20,9 +20,7 @@ def through(request: Request, entity: EntityType, work: Callable[[Request, Entit
     from sheaf.features.cache import Kept, Name
     from sheaf.features.realtime import cursors
 
-    asked = "&".join(f"{name}={value}" for name, value in sorted(request.query.items()))
-    who = request.caller.principal if "$" in asked else ""  # a macro such as $me is about the caller
-    name = Name(f"/{entity.path}?{asked}", f"{request.version} {request.caller.role} {who}")
+    name = Name(cache.question(entity.path, request.query), f"{request.version} {request.caller.role}")
     found = cache.find(request.caller, name, seconds)
     request.cache = "hit" if found else "miss"
     if found is None:

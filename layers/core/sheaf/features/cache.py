@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from sheaf.base.bounds import CACHE_CLEARS, CACHE_ENTRY_BYTES, CACHE_LOOK_SECONDS, CACHE_MEMORY_BYTES, CACHE_SECONDS
 from sheaf.base.clock import now, now_ms
@@ -48,6 +49,11 @@ class Kept:
     def age(self) -> int:
         """Seconds since it was read."""
         return max(0, (now_ms() - self.at_ms) // 1000)
+
+
+def question(path: str, query: Mapping[str, str]) -> str:
+    """How a list and its parameters are named, in whatever order and spelling they come: `/posts?limit=5&title=a%20b`."""
+    return f"/{path}?{urlencode(sorted(query.items()), quote_via=quote)}"
 
 
 _memory: "OrderedDict[_Place, tuple[str, Kept]]" = OrderedDict()

@@ -1,6 +1,7 @@
 """The endpoints of `/v1/system/health` and `/v1/metrics`: what is looked at for them is loaded with their first request."""
 
 import platform
+from urllib.parse import parse_qsl
 
 from sheaf.base.config import config
 from sheaf.base.errors import ValidationFailed
@@ -39,8 +40,8 @@ def cache_clear(request: Request) -> Reply:
         raise ValidationFailed.naming(wrong)
     text = _named(fields.get("key") or fields.get("prefix") or "")
     if "key" in fields:
-        path, _, query = text.partition("?")
-        text = f"{path}?{'&'.join(sorted(query.split('&')))}"
+        path, _, asked = text.partition("?")
+        text = cache.question(path.removeprefix("/"), dict(parse_qsl(asked, keep_blank_values=True)))
     table.commit([notes.note(request.caller, "cache.cleared", text or "everything")])
     cache.clear(request.caller, text, exact="key" in fields)
     return Reply({"cleared": text or "everything"})

@@ -75,7 +75,7 @@ def read(scope: Scope, asked: Mapping[str, Any]) -> Asked:
         asked.get("entity", ""),
         asked.get("target", ""),
         max(born, times.get("from", born)),
-        times.get("to", now_ms() + 1),
+        min(times.get("to", now_ms() + 1), now_ms() + 1),  # nothing is younger than now
     )
 
 

@@ -14,6 +14,7 @@ from sheaf.base.config import config
 from sheaf.base.errors import InvalidParameter, ValidationFailed
 from sheaf.entity.body import object_of
 from sheaf.features.audit import anchors, chain, entries
+from sheaf.features.audit.anchors import Anchor
 from sheaf.features.audit.chain import Segment
 from sheaf.formats import csv, ndjson
 from sheaf.jobs import files, machine
@@ -23,6 +24,7 @@ from sheaf.jobs.shapes import Steps
 from sheaf.records import journal
 from sheaf.records.once import Once
 from sheaf.store import blobs, keys, table
+from sheaf.store.keys import Scope
 from sheaf.store.table import Item, Span
 
 FORMATS = ("csv", "json", "ndjson")
@@ -109,9 +111,16 @@ def _chained(task: Task, before: Item | None) -> Result:
         lines += [chain.shown(segment), *_entries(task, segment)]
         rows, last = rows + len(segment.leaves), segment.number
     if not more:
-        lines += [to_json({"kind": "anchor", "segment": each.segment, "hash": each.hash}) for each in anchors.since(scope, 1)]
+        lines += [to_json({"kind": "anchor", "segment": each.segment, "hash": each.hash}) for each in _anchors(scope, last)]
     _put(task, b"".join(line + b"\n" for line in lines))
     return {"rows": rows, "after": str(last), "more": int(more)}
+
+
+def _anchors(scope: Scope, last: int) -> Iterator[Anchor]:
+    """All anchors, but for those of segments that were sealed after the last one that was read."""
+    for each in anchors.since(scope, 1):
+        if each.segment <= last or table.get(config().audit_table, keys.segment(scope, each.segment)) is None:
+            yield each
 
 
 def _entries(task: Task, segment: Segment) -> Iterator[bytes]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sheaf.base.clock import iso
 from sheaf.base.config import config
+from sheaf.base.errors import NotFound
 from sheaf.features.audit import anchors, chain
 from sheaf.features.audit.chain import GENESIS, Segment
 from sheaf.records import commitments, journal
@@ -43,6 +44,7 @@ def verify(scope: Scope, first: int, seconds: float) -> Report:
     report, deadline = Report(), time.monotonic() + seconds
     before = _segment(scope, first - 1) if first > 1 else None
     if first > 1 and before is None:
+        _require_reached(scope, first - 1)
         report.problems.append(_problem(first - 1, "segment_missing"))
     report.head = before
     anchored = _Anchors(scope, first)
@@ -54,7 +56,9 @@ def verify(scope: Scope, first: int, seconds: float) -> Report:
         report.problems += _of_segment(scope, segment, report.head, first + report.segments, anchored)
         report.problems += _of_entries(scope, segment)
         report.segments, report.entries, report.head = report.segments + 1, report.entries + len(segment.leaves), segment
-    report.problems += [_problem(each.segment, "segment_missing", hash=each.hash) for each in anchored.rest()]
+    # A segment that was sealed meanwhile is none that is missing.
+    cut = [each for each in anchored.rest() if (found := _segment(scope, each.segment)) is None or found.hash != each.hash]
+    report.problems += [_problem(each.segment, "segment_missing", hash=each.hash) for each in cut]
     ends = report.head.end if report.head else ()
     numbers = journal.numbers(scope)
     if any(now < then for now, then in zip(numbers, ends, strict=False)):
@@ -97,6 +101,9 @@ def _of_segment(
         yield _problem(segment.number, "chain_broken")
     if not before and number == 1 and any(segment.start):
         yield _problem(segment.number, "chain_broken")
+    if not hashes:  # it was sealed after the anchors were listed, or is being anchored
+        time.sleep(_AGAIN_SECONDS)
+        hashes = {each.hash for each in anchors.since(scope, segment.number, 1)}
     if hashes != {segment.hash}:
         yield _problem(segment.number, "anchor_differs" if hashes else "anchor_missing", anchors=sorted(hashes))
 
@@ -131,6 +138,14 @@ def _entry_problems(scope: Scope, segment: Segment) -> Iterator[dict[str, Any]]:
                 yield _problem(segment.number, "entry_changed", id=stored["id"], **place)
             for name in commitments.wrong(entry.salts, entry.commitments, entry.personal):
                 yield _problem(segment.number, "value_changed", id=stored["id"], field=name, **place)
+
+
+def _require_reached(scope: Scope, number: int) -> None:
+    """Raise NotFound where a log has never come so far."""
+    newest = next(iter(table.query(config().audit_table, keys.segment(scope, 0).pk, newest_first=True, page=1)), None)
+    last = int(newest["sk"]) if newest else 0
+    if last < number and next(anchors.since(scope, number), None) is None:
+        raise NotFound(f"The log has {last} segments; there is nothing to go on with")
 
 
 def _segment(scope: Scope, number: int) -> Segment | None:

@@ -24,7 +24,7 @@ from sheaf.jobs.shapes import Steps
 from sheaf.records import erasures, past
 from sheaf.records.past import Then
 from sheaf.records.rows import fields_of
-from sheaf.store import blobs, keys
+from sheaf.store import blobs, keys, table
 from sheaf.store.table import Item
 
 _LOOKED = 5_000  # rows of one step
@@ -93,6 +93,10 @@ def _pairs(caller: Caller, backup: Item, parts: Sequence[manifest.Part], path: s
     items = ((item["sk"], 1, item) for item in past.items(caller, path, after))
     for row_id, found in groupby(merge(lines, items, key=lambda each: (each[0], each[1])), key=lambda each: str(each[0])):
         both = {number: value for _, number, value in found}
+        if 1 in both and keys.is_trash(both[1]["pk"]) and table.is_over(both[1]):
+            del both[1]  # nobody can take it out any more
+            if not both:
+                continue
         if 0 in both or backup["scope"] != "record":
             yield row_id, both.get(0), both.get(1)
 

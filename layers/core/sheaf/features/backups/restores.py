@@ -1,6 +1,7 @@
 """Restores: planned first, then confirmed by one person and approved by another, and undone if need be.
 
-planning → planned → confirmed → running → done; a confirmation is bound to the very differences that were shown.
+planning → planned → confirmed → running → done, or incomplete where its job was stopped. A confirmation is bound to the very
+differences that were shown.
 """
 
 import hmac
@@ -92,7 +93,7 @@ def approve(caller: Caller, restore_id: str, body: object) -> dict[str, Any]:
     Raises NotFound, Conflict, ValidationFailed, and PermissionDenied for the one who has confirmed it.
     """
     item = find(caller, restore_id)
-    if item["st"] == "done":
+    if item["st"] in ("done", "incomplete"):
         return show(caller, restore_id)
     if item["st"] == "running":
         begin(caller, item)  # whoever approved it may have died before
@@ -116,10 +117,10 @@ def begin(caller: Caller, item: Item) -> None:
 def undo(caller: Caller, restore_id: str) -> dict[str, Any]:
     """Take a restore back, but for rows that were changed since; raises NotFound, Conflict."""
     item = find(caller, restore_id)
-    if "undo" not in item:
-        _require(item, "done", "undone")
-        job_id = machine.new_id()
-        _move(caller, item, "done", {"undo": job_id}, "restore.undone")
+    if "undo" not in item or _has_failed(caller, item["undo"]):
+        if item["st"] not in ("done", "incomplete"):
+            _require(item, "done", "undone")
+        _move(caller, item, item["st"], {"undo": machine.new_id()}, "restore.undone")
         item = find(caller, restore_id)
     plan = {"restore": restore_id, "steps": item["steps"], "back": 1}
     machine.accept(caller, "restore", job_id=item["undo"], entity="*", chunks=1, total=0, plan=plan)
@@ -193,10 +194,13 @@ def _status(caller: Caller, item: Item) -> str:
     if item["st"] != "planning":
         return str(item["st"])
     try:
-        ended = machine.find(caller, item["plan"])["st"]
+        return "failed" if _has_failed(caller, item["plan"]) else "planning"
     except NotFound:  # whoever asked for it may have died before
         return "planning" if now_ms() - item["u"] < _ACCEPTED_MS else "failed"
-    return "failed" if ended in ("failed", "cancelled") else "planning"
+
+
+def _has_failed(caller: Caller, job_id: str) -> bool:
+    return machine.find(caller, job_id)["st"] in ("failed", "cancelled")
 
 
 def _require(item: Item, status: str, what: str) -> None:
@@ -206,7 +210,8 @@ def _require(item: Item, status: str, what: str) -> None:
 
 def _move(caller: Caller, item: Item, before: str, values: Item, action: str) -> None:
     write = Write(config().control_table, "update", keys.restore(caller, item["sk"]), expression=table.setting(values),
-                  condition="#st = :was AND attribute_not_exists(#undo)", values={**values, "was": before})  # fmt: skip
+                  condition="#st = :was AND " + ("#undo = :undone" if "undo" in item else "attribute_not_exists(#undo)"),
+                  values={**values, "was": before, "undone": item.get("undo")})  # fmt: skip
     try:
         put_once([write, notes.note(caller, action, item["sk"])], None)
     except ConditionFailed:

@@ -26,6 +26,7 @@ from sheaf.store import blobs, keys
 from sheaf.store.table import Item
 
 _THREADS = 16
+_OUTCOMES = {"delete": "deleted", "update": "updated", "restore": "restored", "create": "created"}
 Line = Mapping[str, Any]
 Outcome = dict[str, Any]
 
@@ -63,7 +64,8 @@ class RestoreWork(Steps):
         whole = b"".join(blobs.get(config().jobs_bucket, _outcomes(caller, job["sk"], int(step["sk"]))) for step in good)
         blobs.put(config().jobs_bucket, keys.job_object(caller, job["sk"], "outcomes.ndjson"), whole, "application/x-ndjson")
         if "back" not in job:
-            restores.settle(caller, job["restore"], "running", {"st": "done", "done": to_json(counts).decode()})
+            values = {"st": "done" if status == "succeeded" else "incomplete", "done": to_json(counts).decode()}
+            restores.settle(caller, job["restore"], "running", values)
         return {"file": "outcomes.ndjson", "rows": sum(counts.values()), "bytes": len(whole), "sha256": sha256(whole).hexdigest()}
 
 
@@ -71,13 +73,31 @@ def _lines(task: Task, restore: Item) -> list[Line]:
     start = task.number * RESTORE_LINES
     if "back" in task.job:
         # What was done last is taken back first: what a deletion has freed is needed by nobody any more then.
-        number = task.job["steps"] - 1 - task.number
-        done = list(ndjson.load(blobs.get(config().jobs_bucket, _outcomes(task.caller, restore["job"], number))))
-        return [_reversed(each) for each in reversed(done)]
+        return [_reversed(each) for each in reversed(_done(task, restore, task.job["steps"] - 1 - task.number))]
+    return _planned(task, restore)[start : start + RESTORE_LINES]
+
+
+def _done(task: Task, restore: Item, number: int) -> list[Outcome]:
+    """What a step of a restore has done: what it says, or what rows carry where it could not say anything any more."""
+    try:
+        said = b"".join(blobs.stream(config().jobs_bucket, _outcomes(task.caller, restore["job"], number)))
+    except blobs.Missing:
+        first = number * RESTORE_LINES
+        lines = _planned(task, restore)[first : first + RESTORE_LINES]
+        rows = _earlier(task, lines)
+        return [
+            {"path": line["path"], "id": line["id"], "outcome": _OUTCOMES[line["action"]], "version": stamped(item).version}
+            for index, line in enumerate(lines, first)
+            if (item := rows.get(line["id"])) is not None and is_stamped(item, Stamp(restore["job"], index))
+        ]
+    return list(ndjson.load(said))
+
+
+def _planned(task: Task, restore: Item) -> list[Line]:
     whole = blobs.get(config().jobs_bucket, keys.job_object(task.caller, restore["plan"], "differences.ndjson"))
     if sha256(whole).hexdigest() != restore["sha"]:
         raise JobFailed("The differences were changed since they were confirmed; nothing more is restored")
-    return list(ndjson.load(whole))[start : start + RESTORE_LINES]
+    return list(ndjson.load(whole))
 
 
 def _reversed(outcome: Line) -> Line:

@@ -1,6 +1,7 @@
 """Backups: what there is of a tenant, where it lies, and what it holds."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from itertools import islice
 from typing import Any, Literal
 
@@ -33,12 +34,20 @@ def create(caller: Caller, body: object, once: Once | None) -> dict[str, Any]:
     """
     if once and (first := once.found()):
         return show(caller, first["backup"])
-    return _begin(caller, read(body), once, by_schedule=False)
+    return _begin(caller, read(body), once, scheduled="")
 
 
-def begin_scheduled(scope: Caller, name: str) -> dict[str, Any]:
-    """The backup that a schedule asks for."""
-    return _begin(scope, {"name": name, "scope": "tenant"}, None, by_schedule=True)
+def begin_scheduled(scope: Caller, name: str, due_ms: int) -> None:
+    """The backup that a schedule asks for at a time; a second time it is the same one. Raises Conflict, TooManyJobs."""
+    backup_id = ids.derived("bak", due_ms, f"{scope.tenant}:{due_ms}")
+    known = table.get(config().control_table, keys.backup(scope, backup_id))
+    if known is None:
+        try:
+            _begin(scope, {"name": name, "scope": "tenant"}, None, scheduled=backup_id)
+            return
+        except ConditionFailed:  # another run was faster
+            known = find(scope, backup_id)
+    _work(scope, known)
 
 
 def read(body: object) -> dict[str, Any]:
@@ -78,7 +87,7 @@ def read(body: object) -> dict[str, Any]:
 def find(scope: Scope, backup_id: str) -> Item:
     """A backup's row; raises NotFound."""
     item = table.get(config().control_table, keys.backup(scope, backup_id)) if ids.is_id(backup_id, "bak") else None
-    if item is None:
+    if item is None or "gone" in item:
         raise NotFound(f"There is no backup {backup_id[:80]!r}")
     return item
 
@@ -106,7 +115,8 @@ def listing(caller: Caller, asked: Mapping[str, str], limit: int, cursor: str) -
         raise InvalidCursor("The cursor is damaged; start again without it")
     span = Span(keys.backup(caller, "").pk, low=ids.lowest("bak", times["from"]) if "from" in times else "",
                 high=ids.lowest("bak", times["to"]) if "to" in times else "")  # fmt: skip
-    items = list(islice(table.query(config().control_table, span, after=cursor, newest_first=True, page=limit + 1), limit + 1))
+    found = table.query(config().control_table, span, after=cursor, newest_first=True, page=limit + 1)
+    items = list(islice((item for item in found if "gone" not in item), limit + 1))
     return [shown(caller, item) for item in items[:limit]], items[limit - 1]["sk"] if len(items) > limit else None
 
 
@@ -121,24 +131,38 @@ def download(caller: Caller, backup_id: str) -> dict[str, Any]:
 
 
 def remove(caller: Caller, backup_id: str, once: Once | None) -> None:
-    """Delete a backup: first its row, so that nobody finds half of it. Raises NotFound."""
-    if once and once.found():
-        return
-    item = find(caller, backup_id)
-    gone = Write(config().control_table, "delete", keys.backup(caller, backup_id), condition="attribute_exists(#pk)")
-    noted = notes.note(caller, "backup.deleted", backup_id, before={"name": item["name"], "scope": item["scope"]})
-    try:
-        put_once([gone, noted], once, backup=backup_id)
-    except ConditionFailed:
-        return  # somebody else was faster
-    for name in list(blobs.names(config().backups_bucket, keys.backup_object(caller, backup_id, ""))):
+    """Delete a backup: first nobody finds it, then its files go, and its row last: who comes again goes on. Raises NotFound."""
+    key = keys.backup(caller, backup_id)
+    item = table.get(config().control_table, key) if ids.is_id(backup_id, "bak") else None
+    if item is None:
+        if once and once.found():
+            return
+        raise NotFound(f"There is no backup {backup_id[:80]!r}")
+    if "gone" not in item:
+        gone = Write(config().control_table, "update", key, expression="SET #gone = :one",
+                     condition="attribute_exists(#pk) AND attribute_not_exists(#gone)", values={"one": 1})  # fmt: skip
+        noted = notes.note(caller, "backup.deleted", backup_id, before={"name": item["name"], "scope": item["scope"]})
+        with suppress(ConditionFailed):  # somebody else was faster
+            put_once([gone, noted], once, backup=backup_id)
+    purge(caller, backup_id)
+    table.take(config().control_table, key)
+
+
+def purge(scope: Scope, backup_id: str) -> None:
+    """Take away every version of every file of a backup."""
+    for name in list(blobs.names(config().backups_bucket, keys.backup_object(scope, backup_id, ""))):
         blobs.purge(config().backups_bucket, name)
 
 
 def of_schedule(scope: Scope) -> Iterator[Item]:
-    """The backups that the schedule has made, the newest first."""
+    """The backups that the schedule has asked for, the newest first."""
     found = table.query(config().control_table, keys.backup(scope, "").pk, newest_first=True)
-    return (item for item in found if item.get("auto") and "sha256" in item)
+    return (item for item in found if item.get("auto") and "gone" not in item)
+
+
+def has_failed(scope: Scope, item: Item) -> bool:
+    """Whether a backup will never be there."""
+    return _status(scope, item) in ("failed", "cancelled")
 
 
 def shown(caller: Caller, item: Item) -> dict[str, Any]:
@@ -160,22 +184,29 @@ def shown(caller: Caller, item: Item) -> dict[str, Any]:
     }
 
 
-def _begin(caller: Caller, asked: dict[str, Any], once: Once | None, *, by_schedule: bool) -> dict[str, Any]:
+def _begin(caller: Caller, asked: dict[str, Any], once: Once | None, *, scheduled: str) -> dict[str, Any]:
     kept = table.count(config().control_table, Span(keys.backup(caller, "").pk), reads=1)
     if kept is None or kept >= BACKUPS:
         raise Conflict(f"This tenant has {BACKUPS} backups, which is the most; delete some")
-    backup_id, job_id, at_ms = ids.new("bak"), machine.new_id(), now_ms()
+    backup_id, job_id, at_ms = scheduled or ids.new("bak"), machine.new_id(), now_ms()
     item: Item = {"name": asked["name"], "scope": asked["scope"], "entity": asked.get("entity"), "job": job_id, "at_ms": at_ms,
-                  "a": caller.principal, "auto": 1 if by_schedule else None}  # fmt: skip
+                  "a": caller.principal, "auto": 1 if scheduled else None,
+                  "ids": to_json(asked["ids"]).decode() if "ids" in asked else None}  # fmt: skip
     # The row first: a backup whose job is never accepted shows as failed and can be deleted, a job without a row would not.
     told = {name: value for name, value in asked.items() if name != "ids"}
-    writes = [Write(config().control_table, "put", keys.backup(caller, backup_id), item=item),
+    new = "attribute_not_exists(#pk)"
+    writes = [Write(config().control_table, "put", keys.backup(caller, backup_id), item=item, condition=new),
               notes.note(caller, "backup.created", backup_id, told)]  # fmt: skip
     if first := put_once(writes, once, backup=backup_id):
         return show(caller, first["backup"])
-    plan = {"backup": backup_id, "at_ms": at_ms, "ids": to_json(asked["ids"]).decode() if "ids" in asked else None}
-    machine.accept(caller, "backup", job_id=job_id, entity=asked.get("entity", "*"), chunks=1, total=0, plan=plan)
+    _work(caller, {"sk": backup_id, **item})
     return show(caller, backup_id)
+
+
+def _work(caller: Caller, item: Item) -> None:
+    """Accept the job of a backup; a second time it is the same one."""
+    plan = {"backup": item["sk"], "at_ms": item["at_ms"], "ids": item.get("ids")}
+    machine.accept(caller, "backup", job_id=item["job"], entity=item.get("entity") or "*", chunks=1, total=0, plan=plan)
 
 
 def _status(scope: Any, item: Item) -> str:

@@ -15,7 +15,7 @@ from sheaf.entity import registry
 from sheaf.features.backups import manifest, schedule, stored
 from sheaf.jobs import machine
 from sheaf.jobs.machine import Status
-from sheaf.jobs.runner import Result, Task
+from sheaf.jobs.runner import JobFailed, Result, Task
 from sheaf.jobs.shapes import Steps
 from sheaf.records import past
 from sheaf.store import keys, table
@@ -29,7 +29,11 @@ class BackupWork(Steps):
     """Step n goes on behind the last row of step n-1; each leaves some parts."""
 
     def run(self, task: Task) -> Result:
-        """Write parts until the rows, the parts of a step or the time run out."""
+        """Write parts until the rows, the parts of a step or the time run out. Raises JobFailed for a backup that was deleted."""
+        try:
+            stored.find(task.caller, task.job["backup"])
+        except NotFound:
+            raise JobFailed("The backup was deleted") from None
         before = machine.chunk(task.caller, task.job["sk"], task.number - 1) if task.number else None
         paths = paths_of(task.job)
         place, after = (int(before["place"]), str(before["after"])) if before else (0, "")
@@ -50,23 +54,25 @@ class BackupWork(Steps):
                 "more": int(place < len(paths))}  # fmt: skip
 
     def finalise(self, caller: Caller, job: Item, done: Sequence[Item], status: Status) -> Result:
-        """Seal the backup; from now on it can be used."""
+        """Seal the backup; from now on it can be used. Of one that was deleted meanwhile nothing is left."""
+        try:
+            item = stored.find(caller, job["backup"])
+        except NotFound:
+            stored.purge(caller, job["backup"])
+            return {}
         if status != "succeeded":
             return {}
         parts = [part for step in done for part in from_json(step["made"])]
         rows = sum(step["rows"] for step in done)
-        try:
-            item = stored.find(caller, job["backup"])
-        except NotFound:
-            return {}  # it was deleted meanwhile
         about = {"scope": item["scope"], "entity": item.get("entity"), "rows": rows}
         digest, size = manifest.seal(caller, job["backup"], job["at_ms"], about, parts)
         values = {"sha256": digest, "rows": rows, "bytes": size}
         try:
             table.update(config().control_table, keys.backup(caller, job["backup"]), table.setting(values),
-                         condition="attribute_exists(#pk)", values=values)  # fmt: skip
-        except table.ConditionFailed:
-            return {}  # it was deleted this very moment
+                         condition="attribute_exists(#pk) AND attribute_not_exists(#gone)", values=values)  # fmt: skip
+        except table.ConditionFailed:  # it was deleted this very moment
+            stored.purge(caller, job["backup"])
+            return {}
         if item.get("auto"):
             schedule.prune(caller)
         return {"rows": rows}

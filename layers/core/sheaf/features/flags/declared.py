@@ -70,11 +70,18 @@ class Flag:
     @classmethod
     def of(cls, item: Mapping[str, Any]) -> "Flag":
         """The flag of a stored row."""
-        return replace(read(item["sk"], from_json(item["d"])), version=item["v"], changed_ms=item["u"])
+        return replace(_read(item["sk"], from_json(item["d"])), version=item["v"], changed_ms=item["u"])
 
 
 def read(key: str, body: object) -> Flag:
     """A flag from a request's body; raises ValidationFailed with one message per field."""
+    flag = _read(key, body)
+    if len(to_json(flag.shown())) > FLAG_BYTES:
+        raise ValidationFailed.naming({"": f"is more than {FLAG_BYTES:,} bytes as JSON"})
+    return flag
+
+
+def _read(key: str, body: object) -> Flag:
     fields = object_of(body, *_FIELDS)
     wrong: dict[str, str] = {} if KEY.fullmatch(key) else {"key": "must be 1 to 63 of a-z, 0-9, ., _ and -, a letter first"}
     variants = fields.get("variants", _ON_OFF)
@@ -101,8 +108,6 @@ def read(key: str, body: object) -> Flag:
         else None,
         guard=_guard(fields["guard"], wrong) if fields.get("guard") is not None else None,
     )
-    if not wrong and len(to_json(flag.shown())) > FLAG_BYTES:
-        wrong[""] = f"is more than {FLAG_BYTES:,} bytes as JSON"
     if wrong:
         raise ValidationFailed.naming(wrong)
     return flag
@@ -155,7 +160,7 @@ def _rules(value: Any, variants: Mapping[str, Any], wrong: dict[str, str]) -> tu
         if isinstance(percentage, bool) or not isinstance(percentage, int | float) or not 0 <= percentage <= 100:
             wrong[f"{place}.percentage"] = "must be a number from 0 to 100"
         _moments(rule, place, wrong)
-        if not {"when", "percentage", "from", "to"} & rule.keys():
+        if not rule.get("when") and not {"percentage", "from", "to"} & rule.keys():
             wrong[place] = "must say for whom: when, percentage, from or to"
         name = rule.get("name", f"rule {number + 1}")
         if not isinstance(name, str) or not 1 <= len(name) <= 100:
@@ -173,7 +178,7 @@ def _when(value: Any, place: str, wrong: dict[str, str]) -> None:
     for number, condition in enumerate(value):
         if not isinstance(condition, dict) or set(condition) != {"action", "key", "value"}:
             wrong[f"{place}.{number}"] = "must be an object of action, key and value"
-        elif condition["action"] not in _ACTIONS:
+        elif not isinstance(condition["action"], str) or condition["action"] not in _ACTIONS:
             wrong[f"{place}.{number}.action"] = f"must be one of {', '.join(sorted(_ACTIONS))}"
         elif not isinstance(condition["key"], str) or not 1 <= len(condition["key"]) <= 100:
             wrong[f"{place}.{number}.key"] = "must name a value of the context: tenant, tier, role, user or one of its own"
@@ -230,5 +235,5 @@ def _guard(value: Any, wrong: dict[str, str]) -> Guard | None:
         wrong["guard"] = "must have errorRate or p95Ms"
     if any(name.startswith("guard") for name in wrong):
         return None
-    return Guard(tuple(fields["routes"]), fields.get("errorRate"), fields.get("p95Ms"), int(fields.get("minutes", 5)),
-                 int(fields.get("requests", 20)))  # fmt: skip
+    return Guard(tuple(fields["routes"]), fields.get("errorRate"), fields.get("p95Ms"), int(fields.get("minutes") or 5),
+                 int(fields.get("requests") or 20))  # fmt: skip

@@ -62,13 +62,19 @@ def accept(caller: Caller, body: object, once: Once | None = None) -> Item:
     name = subject.named_in(fields, wrong)
     if wrong:
         raise ValidationFailed.naming(wrong)
-    if fields.get("userId") != mine:
+    if is_of_another(caller, fields):
         roles.require(caller, "members:read", roles.FIXED["members:read"])
     whom = subject.of_request(caller, fields, name)
     # One's own package has those rows of others in which one is mentioned that one may read.
     hidden = [] if whom.user != mine else [path for path in registry.paths() if not _may_read(caller, registry.find(path))]
     plan = {**whom.plan(), "format": "zip", "at_ms": now_ms(), "hidden": hidden}
     return machine.accept(caller, "package", job_id=machine.new_id(), entity="users", chunks=1, total=0, plan=plan, once=once)
+
+
+def is_of_another(caller: Caller, body: object) -> bool:
+    """Whether a request names somebody, and that is not the user who sends it; a key is nobody."""
+    named = isinstance(body, dict) and bool({"userId", "email"} & body.keys())
+    return named and (caller.kind != "user" or body != {"userId": caller.principal})
 
 
 class PackageWork(Steps):
