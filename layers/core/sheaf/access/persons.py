@@ -1,9 +1,10 @@
-"""The person behind a caller."""
+"""The person behind a caller, and the keys that a person has."""
 
 from sheaf.access.caller import Caller
 from sheaf.base.config import config
 from sheaf.base.errors import InvalidToken
 from sheaf.store import keys, table
+from sheaf.store.keys import Scope
 
 
 def person_of(caller: Caller) -> str:
@@ -14,3 +15,9 @@ def person_of(caller: Caller) -> str:
     if row is None:
         raise InvalidToken
     return str(row["own"])
+
+
+def keys_of(scope: Scope, user_id: str) -> list[str]:
+    """The ids of the API keys that a user has made."""
+    found = table.query(config().control_table, keys.api_key(scope, "").pk)
+    return [item["sk"] for item in found if item["own"] == user_id]

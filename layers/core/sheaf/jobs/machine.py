@@ -26,6 +26,7 @@ Kind = Literal["bulk", "import", "revert", "export", "analytics", "package", "au
                "backup", "plan", "restore", "erase"]  # fmt: skip
 Status = Literal["queued", "running", "finalising", "succeeded", "failed", "cancelling", "cancelled"]
 ENDED: tuple[Status, ...] = ("succeeded", "failed", "cancelled")
+TO_THE_END: tuple[Kind, ...] = ("erase",)  # half of it would be worse than none
 FILES: tuple[Kind, ...] = (
     "export",
     "analytics",

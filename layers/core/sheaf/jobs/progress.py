@@ -79,7 +79,8 @@ def listing(caller: Caller, asked: Mapping[str, str], limit: int, cursor: str | 
 
 def cancel(caller: Caller, job_id: str) -> dict[str, Any]:
     """Stop a job: the chunks that have begun are done to their end, the rest is left; raises NotFound, Conflict."""
-    owned(caller, job_id)
+    if owned(caller, job_id)["kind"] in machine.TO_THE_END:
+        raise Conflict("What is being erased is erased to its end; this job cannot be cancelled")
     stopped = machine.cancel(caller, job_id)
     job = machine.find(caller, job_id)
     if not stopped and job["st"] not in ("cancelling", "cancelled"):

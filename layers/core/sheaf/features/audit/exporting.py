@@ -119,7 +119,8 @@ def _chained(task: Task, before: Item | None) -> Result:
 def _anchors(scope: Scope, last: int) -> Iterator[Anchor]:
     """All anchors, but for those of segments that were sealed after the last one that was read."""
     for each in anchors.since(scope, 1):
-        if each.segment <= last or table.get(config().audit_table, keys.segment(scope, each.segment)) is None:
+        key = keys.segment(scope, each.segment)
+        if each.segment <= last or not any(table.query(config().audit_table, Span(key.pk, low=key.sk, high=key.sk))):
             yield each
 
 

@@ -22,6 +22,7 @@ from sheaf.jobs.machine import Status
 from sheaf.jobs.runner import JobFailed, Result, Task
 from sheaf.jobs.shapes import Steps
 from sheaf.records import erasures, past
+from sheaf.records.erasures import Erased
 from sheaf.records.past import Then
 from sheaf.records.rows import fields_of
 from sheaf.store import blobs, keys, table
@@ -111,7 +112,7 @@ def _then(task: Task, backup: Item, row_id: str, line: Mapping[str, Any] | None,
     return past.of_log(task.caller, row_id, at_ms)
 
 
-def _difference(entity: EntityType, erased: Mapping[str, frozenset[str]], row_id: str, then: Then | None,
+def _difference(entity: EntityType, erased: Erased, row_id: str, then: Then | None,
                 item: Item | None) -> dict[str, Any] | None:  # fmt: skip
     """What has to be done to a row; None where nothing has."""
     live = item is not None and not keys.is_trash(item["pk"])
@@ -119,7 +120,7 @@ def _difference(entity: EntityType, erased: Mapping[str, frozenset[str]], row_id
     if then is None:
         return {**base, "action": "delete"} if live else None
     now = fields_of(item) if item else None
-    wanted = erasures.applied(erased, entity, row_id, then.fields, now)
+    wanted = erased.applied(entity, row_id, then.fields, now)
     own = {name: wanted[name] for name in entity.model.model_fields if name in wanted}
     if live and now is not None:
         changed = sorted(name for name, value in own.items() if now.get(name) != value)

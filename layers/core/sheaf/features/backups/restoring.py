@@ -18,7 +18,7 @@ from sheaf.jobs import machine
 from sheaf.jobs.machine import Status
 from sheaf.jobs.runner import JobFailed, Result, Task
 from sheaf.jobs.shapes import Steps
-from sheaf.records import past, read, relations, write
+from sheaf.records import erasures, past, read, relations, write
 from sheaf.records.options import Options
 from sheaf.records.relations import Beside
 from sheaf.records.rows import Row, Stamp, fields_of, is_stamped, stamped
@@ -39,7 +39,7 @@ class RestoreWork(Steps):
         from concurrent.futures import ThreadPoolExecutor
 
         restore = restores.find(task.caller, task.job["restore"])
-        lines = _lines(task, restore)
+        lines = _allowed(task, _lines(task, restore))
         earlier = _earlier(task, lines) if task.again else {}
         first = task.number * RESTORE_LINES
 
@@ -75,6 +75,16 @@ def _lines(task: Task, restore: Item) -> list[Line]:
         # What was done last is taken back first: what a deletion has freed is needed by nobody any more then.
         return [_reversed(each) for each in reversed(_done(task, restore, task.job["steps"] - 1 - task.number))]
     return _planned(task, restore)[start : start + RESTORE_LINES]
+
+
+def _allowed(task: Task, lines: Sequence[Line]) -> list[Line]:
+    """The lines without the values of somebody who was erased after the plan was made."""
+    erased, found = erasures.of(task.caller), []
+    for line in lines:
+        known = line.get("fields")
+        blanked = known and erased.without_people(registry.find(line["path"]), line["id"], known)
+        found.append({**line, "fields": blanked} if known else line)
+    return found
 
 
 def _done(task: Task, restore: Item, number: int) -> list[Outcome]:

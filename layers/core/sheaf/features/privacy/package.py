@@ -6,9 +6,10 @@ have done, and the files that they have sent. A step looks through some of one k
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from typing import Any
 
 from pydantic_core import to_json
@@ -18,22 +19,21 @@ from sheaf.access.caller import Caller
 from sheaf.base.bounds import EXPORT_STEP_SECONDS, PACKAGE_FILES_BYTES
 from sheaf.base.clock import iso, now_ms
 from sheaf.base.config import config
-from sheaf.base.errors import ValidationFailed
+from sheaf.base.errors import NotFound, ValidationFailed
 from sheaf.entity import registry
 from sheaf.entity.body import object_of
-from sheaf.entity.filters import Group, Test
 from sheaf.entity.registry import EntityType
 from sheaf.features.privacy import subject
-from sheaf.features.privacy.subject import Subject
+from sheaf.features.privacy.subject import Actors, Subject
 from sheaf.formats import csv, ndjson
 from sheaf.formats.archive import Archive
 from sheaf.jobs import files, machine
 from sheaf.jobs.machine import Status
 from sheaf.jobs.runner import Result, Task
 from sheaf.jobs.shapes import Steps
-from sheaf.records import days, events, page, read
+from sheaf.records import days, events, past, read
 from sheaf.records.once import Once
-from sheaf.records.rows import fields_of
+from sheaf.records.rows import fields_of, from_item
 from sheaf.store import blobs, keys, table
 from sheaf.store.table import Item
 
@@ -41,6 +41,7 @@ _READ = 500
 _DONE = "activity"  # what the person has done, from the log
 _DONE_COLUMNS = ("id", "at", "action", "target", "address", "requestId")
 _NAME = "package.zip"
+_TRASH = "inTrash"  # a row that was deleted and can still be taken back
 
 Found = Iterator[tuple[str, Mapping[str, Any] | None]]  # positions, each with what belongs to the package
 
@@ -67,7 +68,7 @@ def accept(caller: Caller, body: object, once: Once | None = None) -> Item:
     whom = subject.of_request(caller, fields, name)
     # One's own package has those rows of others in which one is mentioned that one may read.
     hidden = [] if whom.user != mine else [path for path in registry.paths() if not _may_read(caller, registry.find(path))]
-    plan = {**whom.plan(), "format": "zip", "at_ms": now_ms(), "hidden": hidden}
+    plan = {**whom.plan(caller), "format": "zip", "at_ms": now_ms(), "hidden": hidden}
     return machine.accept(caller, "package", job_id=machine.new_id(), entity="users", chunks=1, total=0, plan=plan, once=once)
 
 
@@ -83,11 +84,12 @@ class PackageWork(Steps):
     def run(self, task: Task) -> Result:
         """Look until one kind or the time runs out."""
         before = machine.chunk(task.caller, task.job["sk"], task.number - 1) if task.number else None
-        places = [*registry.paths(), *registry.PRIVATE, registry.FILES, _DONE]
+        places = [_DONE, *registry.paths(), *registry.PRIVATE, registry.FILES]  # what they did tells by which keys
         place, after = (before["place"], before["after"]) if before else (0, "")
         found: list[Mapping[str, Any]] = []
         deadline, full = time.monotonic() + EXPORT_STEP_SECONDS, False
-        for position, line in _look(task, places[place], after):
+        actors = Actors(task.job, before)
+        for position, line in _look(task, places[place], after, actors):
             after = position
             if line is not None:
                 found.append(line)
@@ -97,7 +99,7 @@ class PackageWork(Steps):
         blobs.put(config().jobs_bucket, _part(task.caller, task.job, task.number), ndjson.dump(found), "application/x-ndjson")
         following = place if full else place + 1
         return {"place": following, "path": places[place], "after": after if full else "", "rows": len(found),
-                "more": int(following < len(places))}  # fmt: skip
+                "actors": actors.told(), "more": int(following < len(places))}  # fmt: skip
 
     def finalise(self, caller: Caller, job: Item, done: Sequence[Item], status: Status) -> Result:
         """Write the archive, whole or not at all."""
@@ -115,7 +117,7 @@ class PackageWork(Steps):
             manifest = {"version": 1, "createdAt": at, "userId": whom.user or None, "email": whom.email,
                         "files": [*told, *content], "omitted": omitted}  # fmt: skip
             _put(archive, "manifest.json", iter([to_json(manifest, indent=2)]))
-        return files.ended(caller, job, _NAME, sum(step["rows"] for step in done))
+        return {**files.ended(caller, job, _NAME, sum(step["rows"] for step in done)), "email": ""}  # the job need not know it
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,57 +133,58 @@ class _Kind:
 
     @property
     def columns(self) -> Sequence[str]:
-        return _DONE_COLUMNS if self.path == _DONE else (registry.known(self.path) or registry.find(self.path)).columns
+        return _DONE_COLUMNS if self.path == _DONE else (*(registry.known(self.path) or registry.find(self.path)).columns, _TRASH)
 
     def lines(self, caller: Caller, job: Item) -> Iterator[dict[str, Any]]:
         for step in self.steps:
             yield from ndjson.load(blobs.get(config().jobs_bucket, _part(caller, job, int(step["sk"]))))
 
 
-def _look(task: Task, path: str, after: str) -> Found:
+def _look(task: Task, path: str, after: str, actors: Actors) -> Found:
     whom = Subject.of(task.job)
     if path == _DONE:
-        return _done_by(task, whom, after) if whom.user else iter(())
+        return _done_by(task, actors, after) if whom.user else iter(())
     entity = registry.known(path) or registry.find(path)
     if path == registry.FILES:
-        return _sent_by(task, entity, whom, after) if whom.user else iter(())
-    condition = _theirs(entity, whom, mentions=path not in task.job["hidden"])
-    rows = page.candidates(task.caller, entity, condition, after, _READ) if condition.parts else iter(())
-    return ((position, row.document if row is not None else None) for position, row in rows)
+        return _sent_by(task, entity, actors, after) if whom.user else iter(())
+    return _theirs(task, entity, whom, after)
 
 
-def _theirs(entity: EntityType, whom: Subject, *, mentions: bool) -> Group:
-    """The rows that a person has made, that name them, or (`mentions`) have their address in a personal field."""
-    kinds, tests = entity.kinds, []
-    if whom.user:
-        lists = [name for name, relation in entity.relations.items() if relation.path == "users" and relation.many]
-        names = [name for name, relation in entity.relations.items() if relation.path == "users" and not relation.many]
-        owner = [entity.model.owner] if entity.model.owner and entity.model.owner not in names else []
-        tests += [Test(name, "eq", whom.user, kinds[name]) for name in (*names, *owner) if name in kinds]
-        tests += [Test(name, "contains", whom.user, kinds[name]) for name in lists if name in kinds]
-    if mentions and entity.path != "users":
-        named = sorted(name for name in entity.personal if name in kinds and kinds[name].name == "string")
-        tests += [Test(name, "eq", whom.email, kinds[name]) for name in named]
-    return Group("and", (Group("or", tuple(tests)),)) if tests else Group("and")
+def _theirs(task: Task, entity: EntityType, whom: Subject, after: str) -> Found:
+    """The rows that a person has made, that name them, or have their address in a personal field; those in the trash as well."""
+    ones = [name for name, relation in entity.relations.items() if relation.path == "users" and not relation.many]
+    lists = [name for name, relation in entity.relations.items() if relation.path == "users" and relation.many]
+    ones += [entity.model.owner] if entity.model.owner and entity.model.owner not in ones else []
+    mentions = entity.personal if entity.path not in task.job["hidden"] else frozenset()
+    if not (mentions or (whom.user and (ones or lists))):
+        return
+    for item in past.items(task.caller, entity.path, after):
+        fields = fields_of(item)
+        mine = whom.user and (any(fields.get(name) == whom.user for name in ones)
+                              or any(whom.user in (fields.get(name) or ()) for name in lists))  # fmt: skip
+        if mine or (entity.path != "users" and any(fields.get(name) == whom.email for name in mentions)):
+            yield item["sk"], {**from_item(item).document, **({_TRASH: True} if keys.is_trash(item["pk"]) else {})}
+        else:
+            yield item["sk"], None
 
 
-def _sent_by(task: Task, entity: EntityType, whom: Subject, after: str) -> Found:
-    """The rows of files whose first change was the person's; the log knows for as long as it is kept."""
-    rows = page.candidates(task.caller, entity, Group("and"), after, _READ)
+def _sent_by(task: Task, entity: EntityType, actors: Actors, after: str) -> Found:
+    """The rows of files whose first change was the person's."""
+    rows = past.items(task.caller, entity.path, after)
     while some := list(islice(rows, 100)):
-        first = events.load_many(task.caller, [(position, 1) for position, _ in some])
-        for position, row in some:
-            sent = first.get((position, 1))
-            yield position, row.document if row and sent and sent.actor == whom.user else None
+        first = events.load_many(task.caller, [(item["sk"], 1) for item in some])
+        for item in some:
+            sent = first.get((item["sk"], 1))
+            yield item["sk"], from_item(item).document if sent and sent.actor in actors.ids else None
 
 
-def _done_by(task: Task, whom: Subject, after: str) -> Found:
+def _done_by(task: Task, actors: Actors, after: str) -> Found:
     changes = days.changes(task.caller, 0, task.job["at_ms"] + 1, after)
     while some := list(islice(changes, 100)):
         items = table.get_many(config().events_table, [key for _, key in some])
         for event_id, key in some:
             item = items.get(key)
-            yield event_id, _shown(item) if item and item["a"] == whom.user else None
+            yield event_id, _shown(item) if item and actors.did(item) else None
 
 
 def _shown(item: Item) -> dict[str, Any]:
@@ -192,8 +195,8 @@ def _shown(item: Item) -> dict[str, Any]:
 
 def _members(caller: Caller, job: Item, whom: Subject, kinds: Sequence[_Kind]) -> Iterator[tuple[str, Iterator[bytes]]]:
     if whom.user:
-        profile = read.one(caller, registry.find("users"), whom.user)
-        yield "profile.json", iter([profile.text.encode()])
+        with suppress(NotFound):  # removed meanwhile
+            yield "profile.json", iter([read.one(caller, registry.find("users"), whom.user).text.encode()])
         person = Caller(caller.tenant, whom.user, "user", caller.request_id)
         yield "sessions.json", iter([to_json(sessions.listing(person))])
     for kind in kinds:
@@ -228,11 +231,15 @@ def _put_files(archive: Archive, caller: Caller, sent: Sequence[Mapping[str, Any
         elif row["size"] > room:
             omitted.append({**about, "reason": f"more than the archive holds; GET /v1/upload/{row['id']} has a link to it"})
         else:
+            place, version = keys.upload_object(caller, row["id"]), fields_of(item)["object_version"]
+            source = blobs.stream(config().uploads_bucket, place, version)
+            try:
+                first = next(source, b"")
+            except blobs.Missing:
+                omitted.append({**about, "reason": "deleted this very moment"})
+                continue
             room -= row["size"]
-            source = blobs.stream(
-                config().uploads_bucket, keys.upload_object(caller, row["id"]), fields_of(item)["object_version"]
-            )
-            told.append(_put(archive, f"files/{row['id']}-{row['filename']}", source))
+            told.append(_put(archive, f"files/{row['id']}-{row['filename']}", chain([first], source)))
     return told, omitted
 
 

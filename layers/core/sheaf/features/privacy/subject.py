@@ -4,12 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic_core import from_json, to_json
+
+from sheaf.access import persons
 from sheaf.access.caller import Caller
 from sheaf.base.errors import ValidationFailed
 from sheaf.entity import registry
 from sheaf.entity.registry import EntityType
 from sheaf.records import read
 from sheaf.records.rows import fields_of
+from sheaf.store.keys import Scope
 from sheaf.store.table import Item
 
 
@@ -20,9 +24,10 @@ class Subject:
     user: str
     email: str
 
-    def plan(self) -> Item:
-        """What a job keeps of it."""
-        return {"user": self.user or None, "email": self.email}
+    def plan(self, scope: Scope) -> Item:
+        """What a job keeps of it: the person, and who has acted for it: the user, and the keys that the user has made."""
+        actors = [self.user, *persons.keys_of(scope, self.user)] if self.user else []
+        return {"user": self.user or None, "email": self.email, "actors": actors}
 
     @classmethod
     def of(cls, job: Item) -> "Subject":
@@ -55,3 +60,21 @@ def of_request(caller: Caller, fields: Mapping[str, Any], name: str) -> Subject:
     if len(email) > 320 or "@" not in email:
         raise ValidationFailed.naming({"email": "must be an e-mail address"})
     return Subject(read.holder(caller, users, "email", email) or "", email)
+
+
+class Actors:
+    """Who has acted for a person: keys that are gone are found where the log says that they were made, oldest entries first."""
+
+    def __init__(self, job: Item, before: Item | None) -> None:
+        self.ids: set[str] = {*job["actors"], *from_json((before or {}).get("actors", "[]"))}
+
+    def did(self, item: Item) -> bool:
+        """Whether an entry of the log is something that the person has done."""
+        mine = item["a"] in self.ids
+        if mine and item["ty"] == "api_key.created" and item.get("tg"):
+            self.ids.add(item["tg"])
+        return mine
+
+    def told(self) -> str:
+        """For the next step."""
+        return to_json(sorted(self.ids)).decode()
