@@ -2,11 +2,13 @@
 
 import json
 import random
+import re
 from collections import Counter
 from typing import Any
 
 import pytest
 
+import template
 from sheaf.base import clock
 from sheaf.base.config import config
 from sheaf.edge import metering
@@ -254,3 +256,27 @@ def test_only_operators_send_back_and_only_what_there_is(sheaf: World, acme: Ten
     sheaf.open_site(acme)
     assert sheaf.http("POST", "/v1/system/queues/nothing/redrive", key=acme.key).status == 404
     assert sheaf.http("POST", "/v1/system/queues/mails/redrive", key=acme.key).status == 404, "it has no dead-letter queue here"
+
+
+# contract: 136, 137
+def test_every_kind_of_record_is_kept_where_the_docs_say(sheaf: World, acme: Tenant) -> None:
+    sheaf.open_site(acme)
+    text = (template.ROOT / "docs/operations.md").read_text().partition("## What is kept where")[2].partition("##")[0]
+    places = re.findall(r"^\| ([^|]+) \| (\w+) \| `([^`]+)`", text, re.MULTILINE)
+    assert len(places) == 10
+    sheaf.token_of(acme, "ann@example.com")
+    task = sheaf.http("POST", "/v1/tasks", {"title": "T"}, key=acme.key)
+    assert task.status == 201
+    for path, body in (("backup/create", {}), ("tasks/bulk", [{"title": "T"}] * 101), ("tasks/export", {"format": "csv"}),
+                       ("webhooks", {"url": "https://example.com/", "events": ["*"]})):  # fmt: skip
+        assert sheaf.http("POST", f"/v1/{path}", body, key=acme.key).status in (201, 202), path
+    assert sheaf.http("PUT", "/v1/features/f", {}, key=acme.key).status == 201
+    sheaf.settle()
+    metering.flush()
+    aws.client("sqs").send_message(QueueUrl=sheaf.url("MailsQueue"), MessageBody="{}")
+    health.look_at_queues()
+    for kind, name, place in places:
+        wanted = place.replace("{tenant}", acme.id)
+        pages = aws.client("dynamodb").get_paginator("scan").paginate(TableName=f"{name}Table")
+        found = [item["pk"]["S"] for page in pages for item in page["Items"]]
+        assert any(each.startswith(wanted) for each in found), (kind, place)

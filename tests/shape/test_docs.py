@@ -20,6 +20,7 @@ def every_error() -> list[type[errors.SheafError]]:
     return found
 
 
+# contract: 135
 def test_every_error_code_has_its_heading_and_status_in_the_docs_and_no_other_has() -> None:
     text = (ROOT / "docs/errors.md").read_text()
     documented = dict(re.findall(r"^## (\w+)\n\n\*\*(\d{3})\*\*", text, re.MULTILINE))
@@ -54,6 +55,7 @@ def test_every_decision_has_a_date() -> None:
     assert headings and all(re.match(r"20\d\d-\d\d-\d\d ", heading) for heading in headings)
 
 
+# contract: 146
 def test_what_the_project_must_carry() -> None:
     for name in (
         "LICENSE",
@@ -63,6 +65,7 @@ def test_what_the_project_must_carry() -> None:
         ".ci/run",
         ".github/workflows/ci.yml",
         "samconfig.toml",
+        "docs/deploy.md",
     ):
         assert (ROOT / name).exists(), name
     assert all(stage in (ROOT / "samconfig.toml").read_text() for stage in ("[local.", "[dev.", "[prod."))
