@@ -32,6 +32,7 @@ _TOGETHER_BYTES = 3_000_000  # of their documents; a transaction may have 4 MB
 _TRIES = 25
 _READ = 100  # places read at once, at most
 _LEAST = 20  # and at least
+_INDEXED = 1_000  # places of the index that a reader of the whole log asks for at once; they have some 300 bytes each
 _START = PARTS - 1  # the place behind number 0, which no event has
 _heads: dict[Key, Item] = {}
 
@@ -263,7 +264,7 @@ def numbers(scope: Scope) -> tuple[int, ...]:
 
 def changes(scope: Scope, track: int, after: int, until: int, limit: int) -> Iterator[Item]:
     """At most `limit` change rows of a track behind a number, without a gap, up to another number."""
-    found = (item for _, item in islice(_numbers(scope, track, after + 1, until, _READ), limit))
+    found = (item for _, item in islice(_numbers(scope, track, after + 1, until, min(limit, _INDEXED)), limit))
     for item in _whole(found):
         if item is None:
             return  # the index knows what is not there any more: whoever checks the log finds that
@@ -272,7 +273,7 @@ def changes(scope: Scope, track: int, after: int, until: int, limit: int) -> Ite
 
 def all_changes(scope: Scope, track: int, after: int, until: int) -> Iterator[Item]:
     """The change rows of a track behind a number up to another one as they are there, in order, gaps and doubles included."""
-    return (item for item in _whole(_indexed(scope, track, after + 1, until, _READ)) if item is not None)
+    return (item for item in _whole(_indexed(scope, track, after + 1, until, _INDEXED)) if item is not None)
 
 
 def _whole(found: Iterable[Item]) -> Iterator[Item | None]:

@@ -4,6 +4,7 @@ A segment is put once under its number, so two sealers who meet make one; whoeve
 """
 
 import time
+from collections.abc import Iterator
 
 from sheaf.base.bounds import SEGMENT_ENTRIES
 from sheaf.base.clock import now_ms
@@ -22,12 +23,16 @@ class NotYet(Exception):
 
 
 def seal(scope: Scope) -> int:
-    """Seal everything that is in the log now; how many entries. Raises NotYet."""
+    """Seal everything that is in the log now; how many entries. Raises NotYet.
+
+    What comes meanwhile has a message of its own (asks.py), so that a steady load is sealed once in SEAL_SECONDS.
+    """
     deadline, sealed = time.monotonic() + _SECONDS, 0
+    head = journal.numbers(scope)
     last = newest(scope)
     if last and not anchors.is_there(scope, last):
         anchors.put(scope, last)  # whoever sealed it died right after
-    while (head := journal.numbers(scope)) != (last.end if last else tuple(0 for _ in head)):
+    while any(_behind(last, head)):
         if time.monotonic() > deadline:
             raise NotYet(f"{sealed} entries of {scope.tenant} were sealed in time")
         made = _next(scope, last, head)
@@ -36,6 +41,11 @@ def seal(scope: Scope) -> int:
             anchors.put(scope, made)
         last = newest(scope)
     return sealed
+
+
+def _behind(last: Segment | None, head: Numbers) -> Iterator[bool]:
+    """For each track, whether it goes on behind the last segment."""
+    return (number > sealed for number, sealed in zip(head, last.end if last else (0 for _ in head), strict=True))
 
 
 def newest(scope: Scope) -> Segment | None:
