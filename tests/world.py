@@ -30,6 +30,7 @@ from moto.ses.models import ses_backends
 
 import rights
 import template
+import transactions
 from sheaf.access import limits, passwords, tenants
 from sheaf.access.caller import Caller
 from sheaf.access.limits import Tier
@@ -482,7 +483,7 @@ def a_world() -> Iterator[World]:
         answers.forget,
     ):
         forget()
-    with mock_aws(), patch.object(BaseClient, "_make_api_call", _one_at_a_time):
+    with mock_aws(), transactions.light(), patch.object(BaseClient, "_make_api_call", _one_at_a_time):
         yield World()
 
 

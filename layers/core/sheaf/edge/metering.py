@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _lock = threading.Lock()
 _pending: "dict[Place, Counter[str]]" = {}
 _begun = 0.0  # when the oldest of it was counted
+_late: threading.Timer | None = None  # writes down what no further request does
 _is_cold = True
 
 
@@ -58,14 +59,14 @@ def count(request: "Request", status: int, timed: Measured) -> None:
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     counted = counts.of_request(status, timed.ms, cold=timed.cold, cpu_ms=timed.cpu_ms, memory_mb=memory, cache=request.cache)
     place = Place(now() // 60, request.caller.tenant if request.proof else "", request.route)
-    global _begun
+    global _begun, _late
     with _lock:
         if not _pending:
             _begun = time.monotonic()
             if config().stage == "local":  # where processes go on between requests
-                late = threading.Timer(METRICS_SECONDS, flush)
-                late.daemon = True
-                late.start()
+                _late = threading.Timer(METRICS_SECONDS, flush)
+                _late.daemon = True
+                _late.start()
         _pending.setdefault(place, Counter()).update(counted)
         due = time.monotonic() - _begun >= METRICS_SECONDS
     if due:
@@ -74,7 +75,8 @@ def count(request: "Request", status: int, timed: Measured) -> None:
 
 def forget() -> None:
     """Forget what was counted and not written down."""
-    _pending.clear()
+    with _lock:
+        _taken()
 
 
 def flush() -> None:
@@ -82,9 +84,19 @@ def flush() -> None:
     from sheaf.features.metrics import rollups
 
     with _lock:
-        taken = dict(_pending)
-        _pending.clear()
+        taken = _taken()
     try:
         rollups.add(taken)
     except Exception:
         log.warning("counts could not be written", exc_info=True)
+
+
+def _taken() -> "dict[Place, Counter[str]]":
+    """What was counted, which is taken away with the timer that was to write it down. Needs the lock."""
+    global _late
+    if _late:
+        _late.cancel()
+    _late = None
+    taken = dict(_pending)
+    _pending.clear()
+    return taken
