@@ -16,6 +16,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 import rights
 import template
+import turns
 import world
 
 os.environ.update(world.ENVIRONMENT)
@@ -50,6 +51,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(f"{item.nodeid} needs the stack; add it to NEED_THE_STACK")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """A test that holds a time has the machine for itself."""
+    with turns.turn(alone=item.get_closest_marker("alone") is not None):
+        return (yield)
+
+
 def pytest_testnodedown(node: Any, error: object) -> None:
     """A process has ended."""
     rights.hear(getattr(node, "workeroutput", {}).get("rights", []))
@@ -60,7 +68,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
     if hasattr(config, "workeroutput"):
         config.workeroutput["rights"] = rights.told()
-    elif config.args == ["tests"] and not config.option.keyword and not session.shouldstop and (left := rights.unused()):
+        return
+    if sharing := config.pluginmanager.get_plugin("dsession"):
+        turns.forget(sharing.nodemanager.testrunuid)
+    if config.args == ["tests"] and not config.option.keyword and not session.shouldstop and (left := rights.unused()):
         text = "\n".join(f"{folder} may {action} on {place}, and no test saw it do so" for folder, action, place in sorted(left))
         place = ("tests/rights.py", None, "no_function_may_more_than_it_does")
         report = pytest.TestReport("tests/rights.py::no_function_may_more_than_it_does", place, {}, "failed", text, "call")
