@@ -45,7 +45,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two processes would share one stack, and stop it for each other."""
+    """What leaves the stack with thousands of changes to follow comes last; and no test may start a second one."""
+    items.sort(key=lambda item: item.nodeid.startswith("tests/e2e/test_large.py"))
     for item in items:
         if "stack" in getattr(item, "fixturenames", ()) and not item.nodeid.startswith(NEED_THE_STACK):
             raise pytest.UsageError(f"{item.nodeid} needs the stack; add it to NEED_THE_STACK")
