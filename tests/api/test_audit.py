@@ -11,11 +11,13 @@ import sheaf_audit
 
 import rights
 import template
+import world
 from sheaf import Entity, field
 from sheaf.base import bounds
 from sheaf.entity import registry
 from sheaf.entity.registry import entity_type
 from sheaf.features.audit import entries, sealer
+from sheaf.store import queues, table
 from world import Tenant, World, later
 
 
@@ -287,13 +289,43 @@ def test_verify_goes_on_where_its_time_was_over(sheaf: World, acme: Tenant, monk
         assert sheaf.http("GET", f"/v1/audit/verify?segment={wrong}", key=acme.key).json["errors"].keys() == {"segment"}
 
 
-def test_sealing_twice_late_and_by_two_at_once_makes_one_chain(sheaf: World, acme: Tenant) -> None:
-    sheaf.http("POST", "/v1/tasks", {"title": "One"}, key=acme.key)
+def test_sealing_twice_late_and_by_two_at_once_makes_one_chain(
+    sheaf: World, acme: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = sheaf.http("POST", "/v1/tasks", {"title": "One"}, key=acme.key).data["id"]
     sheaf.seal(acme)
     sheaf.seal(acme)
     head = sheaf.http("GET", "/v1/audit/verify", key=acme.key).data["head"]
     sheaf.seal(acme)
     assert sheaf.http("GET", "/v1/audit/verify", key=acme.key).data["head"] == head, "nothing new, no new segment"
+    sheaf.http("PATCH", f"/v1/tasks/{task}", {"title": "Two"}, key=acme.key)
+    world.function("on_change").handler({"Records": sheaf.changes()}, world.CONTEXT)
+    put = table.put_new
+
+    def overtaken(*segment: Any) -> bool:
+        monkeypatch.setattr(table, "put_new", put)
+        assert sealer.seal(acme.setup) == 1
+        return put(*segment)
+
+    monkeypatch.setattr(table, "put_new", overtaken)
+    assert sealer.seal(acme.setup) == 0, "the other one was first"
+    found = sheaf.http("GET", "/v1/audit/verify", key=acme.key).data
+    assert found["valid"] is True and found["unsealed"] == 0 and found["head"]["segment"] == head["segment"] + 1
+
+
+def test_a_seal_that_fails_comes_again_after_a_pause(sheaf: World, acme: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    sheaf.http("POST", "/v1/tasks", {"title": "T"}, key=acme.key)
+    world.function("on_change").handler({"Records": sheaf.changes()}, world.CONTEXT)
+    [record] = sheaf.messages("SealsQueue.fifo")
+    record["attributes"]["ApproximateReceiveCount"] = "6"  # the pause doubles, from a second on
+    with monkeypatch.context() as patched, rights.of("on_seal"):
+        patched.setattr(sealer, "seal", lambda _: 1 / 0)
+        answer = world.function("on_seal").handler({"Records": [record]}, world.CONTEXT)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": record["messageId"]}]}
+    assert sheaf.messages("SealsQueue.fifo") == [], "not at once"
+    queues.again_in(sheaf.url("SealsQueue.fifo"), record["receiptHandle"], 0)
+    sheaf.settle()
+    assert sheaf.http("GET", "/v1/audit/verify", key=acme.key).data["unsealed"] == 0
 
 
 def test_no_function_may_change_or_remove_a_segment_or_an_anchor() -> None:

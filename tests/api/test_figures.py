@@ -228,7 +228,17 @@ def with_dead(sheaf: World, queue: str, dead: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "queue", "dead"), [("mails", "MailsQueue", "MailsDeadQueue"), ("seals", "SealsQueue.fifo", "SealsDeadQueue.fifo")]
+    ("name", "queue", "dead"),
+    [
+        ("jobs", "JobsQueue", "JobsDeadQueue"),
+        ("deliveries", "DeliveriesQueue", "DeliveriesDeadQueue"),
+        ("slow_deliveries", "SlowDeliveriesQueue", "DeliveriesDeadQueue"),
+        ("mails", "MailsQueue", "MailsDeadQueue"),
+        ("images", "ImagesQueue", "ImagesDeadQueue"),
+        ("changes_aside", "ChangesAsideQueue", "ChangesDeadQueue"),
+        ("sockets", "SocketsQueue.fifo", "SocketsDeadQueue.fifo"),
+        ("seals", "SealsQueue.fifo", "SealsDeadQueue.fifo"),
+    ],
 )
 def test_dead_messages_are_sent_back(sheaf: World, acme: Tenant, name: str, queue: str, dead: str) -> None:
     sheaf.open_site(acme)
@@ -237,7 +247,7 @@ def test_dead_messages_are_sent_back(sheaf: World, acme: Tenant, name: str, queu
         named = {"MessageGroupId": acme.id, "MessageDeduplicationId": str(number)} if dead.endswith(".fifo") else {}
         aws.client("sqs").send_message(QueueUrl=sheaf.url(dead), MessageBody=json.dumps({"n": number}), **named)
     listed = {each["name"]: each for each in sheaf.http("GET", "/v1/system/queues", key=acme.key).data}
-    assert listed[name]["dead"] == 23 and listed["jobs"]["dead"] == 0
+    assert listed[name]["dead"] == 23 and listed["mails" if name == "jobs" else "jobs"]["dead"] == 0
     answer = sheaf.http("POST", f"/v1/system/queues/{name}/redrive", key=acme.key)
     assert answer.data == {"name": name, "moved": 23, "dead": 0}, answer.text
     found = set()

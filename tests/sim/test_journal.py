@@ -209,7 +209,9 @@ def test_a_reader_stops_where_the_index_lags(sheaf: world.World, acme: world.Ten
         found += [event["id"] for event in answer.data]
         after = answer.json["meta"]["nextCursor"]
         if tries == 6:
-            told = [row for several in log_of(acme).values() for number, row, _ in several if number <= 2 and row.startswith("tsk_")]
+            told = [
+                row for several in log_of(acme).values() for number, row, _ in several if number <= 2 and row.startswith("tsk_")
+            ]
             assert len(found) == len(told), "two of each track"
             hidden.clear()
         if tries > 6 and not answer.data:
