@@ -14,6 +14,7 @@ import template
 import world
 from sheaf import Entity, field
 from sheaf.base import bounds
+from sheaf.edge import consume
 from sheaf.entity import registry
 from sheaf.entity.registry import entity_type
 from sheaf.features.audit import entries, sealer
@@ -317,7 +318,8 @@ def test_a_seal_that_fails_comes_again_after_a_pause(sheaf: World, acme: Tenant,
     sheaf.http("POST", "/v1/tasks", {"title": "T"}, key=acme.key)
     world.function("on_change").handler({"Records": sheaf.changes()}, world.CONTEXT)
     [record] = sheaf.messages("SealsQueue.fifo")
-    record["attributes"]["ApproximateReceiveCount"] = "6"  # the pause doubles, from a second on
+    monkeypatch.setattr(consume, "_LONGEST_IN_ORDER", 60)
+    record["attributes"]["ApproximateReceiveCount"] = "7"  # the pause doubles, from a second on
     with monkeypatch.context() as patched, rights.of("on_seal"):
         patched.setattr(sealer, "seal", lambda _: 1 / 0)
         answer = world.function("on_seal").handler({"Records": [record]}, world.CONTEXT)
