@@ -1,12 +1,23 @@
-"""People of the deployed stack: made by an admin, given a password by mail, logged in."""
+"""People of the deployed stack: made by an admin, given a password by mail, logged in; and clients that wait for their turn."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from client import Answer, Client, until
 from mail import mails, token_of
 
 PASSWORD = "correct horse battery"
+
+
+class Patient(Client):
+    """A client that tries again where its window is used up."""
+
+    def call(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
+        """As that of Client; it never answers 429."""
+        while (answer := super().call(method, path, body, headers)).status == 429:
+            time.sleep(float(answer.headers["Retry-After"]))
+        return answer
 
 
 def unique(name: str) -> str:
