@@ -2,10 +2,13 @@
 PYTHON ?= python3
 PORT ?= 4566
 PART ?=
+TENANTS ?= 100
+REQUESTS ?= 1000
+CONCURRENCY ?= 10
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up mail down check test browser soak openapi lock clean
+.PHONY: help setup run up mail down check test coverage browser soak load openapi lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -31,12 +34,19 @@ check: setup ## ruff, mypy, cfn-lint, sam validate
 test: check ## check, then every test, end to end on a stack of its own
 	@$(BIN)/python -m pytest -n auto --maxprocesses=4 tests
 
+coverage: setup ## every test, and the lines and branches that they reach
+	-@$(BIN)/python -m pytest -n auto --maxprocesses=4 --cov=layers/core --cov=functions --cov-branch --cov-report= tests
+	@$(BIN)/python scripts/covered.py
+
 browser: setup ## the example pages in a real browser (installs Debian's chromium where it may)
 	@$(PYTHON) scripts/setup.py .tools/browser
 	@$(PYTHON) scripts/browser.py
 
 soak: setup ## the full-size figures: PART=chaos, or all
 	@$(BIN)/python -m pytest -m soak -s tests $(if $(PART),-k $(PART),)
+
+load: setup ## many tenants at once against the running stack (TENANTS=100 REQUESTS=1000 CONCURRENCY=10)
+	@$(BIN)/python scripts/load --tenants $(TENANTS) --requests $(REQUESTS) --concurrency $(CONCURRENCY) --port $(PORT)
 
 openapi: setup ## write the OpenAPI documents from the routes and entities
 	@$(BIN)/python scripts/openapi.py

@@ -28,8 +28,11 @@ class Answer:
 
     @property
     def data(self) -> Any:
-        """The `data` of the envelope."""
-        return self.json["data"]
+        """The `data` of the envelope; raises KeyError, with what was answered, where there is none."""
+        found = self.json
+        if "data" not in found:
+            raise KeyError(f"no data, but {self.status}: {self.body.decode()}")
+        return found["data"]
 
 
 class Client:

@@ -1,5 +1,6 @@
 """Fixtures that several folders share."""
 
+import gc
 import json
 import os
 import socket
@@ -15,9 +16,12 @@ from xdist.scheduler import LoadScopeScheduling
 
 import rights
 import template
+import turns
 import world
 
 os.environ.update(world.ENVIRONMENT)
+# An AWS of hundreds of thousands of objects lives in this process: looking for garbage took an eighth of the time.
+gc.set_threshold(20_000, 20, 50)
 sys.dont_write_bytecode = True  # functions/ is packed as it lies
 
 
@@ -41,10 +45,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two processes would share one stack, and stop it for each other."""
+    """What leaves the stack with thousands of changes to follow comes last; and no test may start a second one."""
+    items.sort(key=lambda item: item.nodeid.startswith("tests/e2e/test_large.py"))
     for item in items:
         if "stack" in getattr(item, "fixturenames", ()) and not item.nodeid.startswith(NEED_THE_STACK):
             raise pytest.UsageError(f"{item.nodeid} needs the stack; add it to NEED_THE_STACK")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """A test that holds a time has the machine for itself."""
+    with turns.turn(alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 def pytest_testnodedown(node: Any, error: object) -> None:
@@ -57,7 +69,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
     if hasattr(config, "workeroutput"):
         config.workeroutput["rights"] = rights.told()
-    elif config.args == ["tests"] and not config.option.keyword and not session.shouldstop and (left := rights.unused()):
+        return
+    if sharing := config.pluginmanager.get_plugin("dsession"):
+        turns.forget(sharing.nodemanager.testrunuid)
+    if config.args == ["tests"] and not config.option.keyword and not session.shouldstop and (left := rights.unused()):
         text = "\n".join(f"{folder} may {action} on {place}, and no test saw it do so" for folder, action, place in sorted(left))
         place = ("tests/rights.py", None, "no_function_may_more_than_it_does")
         report = pytest.TestReport("tests/rights.py::no_function_may_more_than_it_does", place, {}, "failed", text, "call")

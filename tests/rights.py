@@ -23,7 +23,15 @@ _S3 = {
     "CompleteMultipartUpload": "PutObject",
     "ListParts": "ListMultipartUploadParts",
 }
-_S3_LISTS = {"ListObjectVersions": "s3:ListBucketVersions", "ListMultipartUploads": "s3:ListBucketMultipartUploads"}
+_S3_LISTS = {
+    "HeadBucket": "s3:ListBucket",
+    "ListObjectsV2": "s3:ListBucket",
+    "ListObjectVersions": "s3:ListBucketVersions",
+    "ListMultipartUploads": "s3:ListBucketMultipartUploads",
+}
+# What S3 asks of KMS for the caller of a bucket that is encrypted with a key of ours.
+_KEYS = {"backups": "BackupsKey"}
+_KMS = {"s3:GetObject": "kms:Decrypt", "s3:PutObject": "kms:GenerateDataKey"}
 _IMPLIED = {"s3:ListBucket", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "dynamodb:GetRecords",
             "dynamodb:GetShardIterator", "dynamodb:DescribeStream", "dynamodb:ListStreams"}  # fmt: skip  # done by AWS for the function
 
@@ -93,8 +101,10 @@ def asked(service: str, operation: str, params: Mapping[str, Any]) -> list[Right
             return [(_S3_LISTS[operation], params["Bucket"])]
         if operation == "PutObjectTagging" and params.get("VersionId"):
             return [("s3:PutObjectVersionTagging", f"{params['Bucket']}/*")]
-        action = f"s3:{_S3.get(operation, operation)}" + ("Version" if params.get("VersionId") else "")
-        return [(action, f"{params['Bucket']}/*")]
+        action = f"s3:{_S3.get(operation, operation)}"
+        key, key_action = _KEYS.get(params["Bucket"]), _KMS.get(action)
+        object_action = action + ("Version" if params.get("VersionId") else "")
+        return [(object_action, f"{params['Bucket']}/*"), *([(key_action, key)] if key and key_action else [])]
     if service == "sqs":
         action = "SendMessage" if operation == "SendMessageBatch" else operation
         return [(f"sqs:{action}", params["QueueUrl"].rpartition("/")[2].removesuffix(".fifo"))]

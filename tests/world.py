@@ -6,6 +6,7 @@ What moto cannot show (atomicity under threads, policies, the gateway itself) th
 
 import base64
 import importlib.util
+import io
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 from urllib.parse import unquote, urlsplit
+from zipfile import ZipFile
 
 from botocore.client import BaseClient
 from moto import mock_aws
@@ -28,19 +30,23 @@ from moto.ses.models import ses_backends
 
 import rights
 import template
+import transactions
 from sheaf.access import limits, passwords, tenants
 from sheaf.access.caller import Caller
 from sheaf.access.limits import Tier
 from sheaf.base import clock
 from sheaf.base.config import config
 from sheaf.base.ids import new
-from sheaf.edge import changes, consume
+from sheaf.edge import changes, consume, metering
 from sheaf.entity.names import Role
+from sheaf.features import cache as answers
 from sheaf.features.accounts import api_keys, people
 from sheaf.features.accounts.api_keys import Terms
+from sheaf.features.audit import asks
+from sheaf.features.flags import stored as flags
 from sheaf.features.realtime import cursors, waiting
 from sheaf.records import journal
-from sheaf.store import aws, keys, kms, secrets, table
+from sheaf.store import aws, keys, kms, own, secrets, table
 
 QUEUES = (
     "JobsQueue",
@@ -51,8 +57,9 @@ QUEUES = (
     "ChangesAsideQueue",
     "DeliveriesDeadQueue",
     "SocketsQueue.fifo",
+    "SealsQueue.fifo",
 )
-TABLES = ("RecordsTable", "ControlTable", "EventsTable", "LimitsTable")
+TABLES = ("RecordsTable", "ControlTable", "EventsTable", "LimitsTable", "AuditTable")
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -67,6 +74,8 @@ ENVIRONMENT = {
     "SHEAF_MAILS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/MailsQueue",
     "SHEAF_UPLOADS_BUCKET": "uploads",
     "SHEAF_JOBS_BUCKET": "jobs",
+    "SHEAF_AUDIT_BUCKET": "audit",
+    "SHEAF_BACKUPS_BUCKET": "backups",
     "SHEAF_SIGNING_SECRET_ARN": "signing",
     "SHEAF_SECRETS_KEY_ARN": "alias/secrets",
     "SHEAF_WEBHOOK_LOOPBACK": "true",
@@ -88,6 +97,7 @@ ENVIRONMENT = {
     "SHEAF_STREAM_HOLDS": "40",
     "SHEAF_SOCKETS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/SocketsQueue.fifo",
     "SHEAF_SOCKETS_ENDPOINT": "https://sockets.execute-api.us-east-1.amazonaws.com/live",
+    "SHEAF_SEALS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/SealsQueue.fifo",
     "SHEAF_MAX_BATCH_SIZE": "50000",
     "SHEAF_GRAPHQL_INTROSPECTION": "true",
     "SHEAF_GRAPHQL_REGISTERED_ONLY": "false",
@@ -98,6 +108,7 @@ ENVIRONMENT = {
 }
 consume._PAUSES = (0,)  # what failed comes back without waiting
 consume._LONGEST_IN_ORDER = 0
+metering.METRICS_SECONDS = 1e9  # tests write down what was counted when they want to
 changes._PAUSE = changes._LONGEST_PAUSE = 0
 waiting._LONGEST = 0.05  # and nobody waits for what does not come
 CONTEXT = SimpleNamespace(aws_request_id="00000000-0000-0000-0000-000000000000", function_name="test")
@@ -214,7 +225,7 @@ class World:
             # Visible again at once, so that a failed message comes back without waiting.
             fifo = {"FifoQueue": "true"} if queue.endswith(".fifo") else {}
             sqs.create_queue(QueueName=queue, Attributes={"VisibilityTimeout": "0", **fifo})
-        for bucket in ("uploads", "jobs"):
+        for bucket in ("uploads", "jobs", "audit", "backups"):
             s3.create_bucket(Bucket=bucket)
             s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         key = aws.client("kms").create_key()["KeyMetadata"]["KeyId"]
@@ -316,10 +327,18 @@ class World:
             yield
 
     def download(self, url: str) -> str:
-        """The content behind a presigned link of the bucket of jobs."""
+        """The text behind a presigned link of the bucket of jobs."""
+        return self.content(url).decode()
+
+    def archive(self, url: str) -> ZipFile:
+        """The archive behind one."""
+        return ZipFile(io.BytesIO(self.content(url)))
+
+    def content(self, url: str) -> bytes:
+        """The bytes behind one."""
         path = unquote(urlsplit(url).path).lstrip("/")
         found = aws.client("s3").get_object(Bucket="jobs", Key=path.removeprefix("jobs/"))
-        return str(found["Body"].read().decode())
+        return bytes(found["Body"].read())
 
     # ---- the plumber ----
 
@@ -360,6 +379,7 @@ class World:
             "ImagesQueue": "on_image",
             "ChangesAsideQueue": "on_change",
             "SocketsQueue.fifo": "on_push",
+            "SealsQueue.fifo": "on_seal",
         }
         for _ in range(rounds):
             moved = False
@@ -377,6 +397,14 @@ class World:
             if not moved:
                 return
         raise AssertionError("the world does not come to rest")
+
+    def seal(self, tenant: Tenant) -> None:
+        """Everything carried to its end, and the tenant's audit log sealed."""
+        self.settle()
+        sent = event("on_seal.message")
+        sent["Records"][0]["body"] = json.dumps({"tenant": tenant.id, "requestId": "req_1"})
+        with rights.of("on_seal"):
+            assert function("on_seal").handler(sent, CONTEXT) == {"batchItemFailures": []}
 
     def arrive(self, tenant: Tenant, file_id: str, content: bytes) -> None:
         """Put a file where its upload form would, and tell on_upload."""
@@ -448,9 +476,14 @@ def a_world() -> Iterator[World]:
         limits.forget_blocks,
         journal.forget,
         cursors.forget,
+        asks.forget,
+        metering.forget,
+        own._client.cache_clear,
+        flags.forget,
+        answers.forget,
     ):
         forget()
-    with mock_aws(), patch.object(BaseClient, "_make_api_call", _one_at_a_time):
+    with mock_aws(), transactions.light(), patch.object(BaseClient, "_make_api_call", _one_at_a_time):
         yield World()
 
 

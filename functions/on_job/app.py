@@ -28,7 +28,7 @@ def _run(message: Mapping[str, Any], tries: int) -> None:
     except NotFound:
         return  # it was kept as long as jobs are kept
     # What the rows say of their writer is who asked for the job, who could do no more than their role lets them.
-    caller = replace(caller, principal=job["a"], role=job["ro"])
+    caller = replace(caller, principal=job["a"], role=job["ro"], address=job.get("ip"))
     work = work_of(job["kind"])
     if tries > LAST_TRY:
         runner.give_up(caller, job, number, work, f"chunk {number} failed {LAST_TRY} times")

@@ -3,9 +3,11 @@
 import time
 from typing import Any
 
-from sheaf.base.log import log
-from sheaf.edge import consume
+from sheaf.base.log import log, measured
+from sheaf.edge import consume, guards
 from sheaf.edge.start import start
+from sheaf.features import health
+from sheaf.features.backups import schedule
 from sheaf.features.realtime import sweep as realtime
 from sheaf.features.webhooks import sweep as webhooks
 from sheaf.jobs import sweep
@@ -34,6 +36,18 @@ def handler(event: dict[str, Any], context: Any) -> None:
             found = realtime.sweep(request_id, consume.survives)
         log.info("sockets", extra=found)
 
-    done = [consume.survives(step, {"step": step.__name__}) for step in (due, jobs, failing, sockets)]
+    def backups() -> None:
+        log.info("backups", extra={"begun": schedule.begin_due(name, request_id)})
+
+    def flags() -> None:
+        log.info("flags", extra={"rolledBack": guards.look_after_flags(name, request_id)})
+
+    def parts() -> None:
+        waiting = health.look_at_queues()
+        found = health.check()
+        bad = {part: check for part, check in found["checks"].items() if check["status"] != "ok"}
+        log.info("health", extra={"waiting": waiting, "bad": bad, **measured({"unhealthy": int(found["status"] != "ok")})})
+
+    done = [consume.survives(step, {"step": step.__name__}) for step in (due, jobs, failing, backups, flags, parts, sockets)]
     if not all(done):
         raise RuntimeError("some of it failed; it is tried again")  # the others were not kept from their work

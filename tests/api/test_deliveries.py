@@ -449,7 +449,7 @@ def test_precheck(sheaf: world.World, acme: world.Tenant, body: Any, matches: bo
 # ---- the catalogue, derived and published events ----
 
 
-# contract: 126
+# contract: 126, 127
 def test_the_seeds_events(sheaf: world.World, acme: world.Tenant) -> None:
     with Receiver() as receiver:
         body = {"url": receiver.url, "events": ["video.uploaded", "user.verified", "payment.completed"]}

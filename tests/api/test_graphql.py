@@ -624,6 +624,7 @@ def hostile() -> dict[str, str]:
     return made
 
 
+@pytest.mark.alone
 def test_hostile_documents_are_refused_at_once(sheaf: world.World, capsys: Any) -> None:
     """Each within 50 ms of processor time (the least of three, on machines that do other things beside)."""
     documents = hostile()
@@ -648,6 +649,7 @@ def test_hostile_documents_are_refused_at_once(sheaf: world.World, capsys: Any) 
         print(f"\n{len(documents)} hostile documents refused, the slowest within {slowest * 1000:.0f} ms")
 
 
+@pytest.mark.alone
 def test_the_most_that_is_allowed_is_refused_as_quickly() -> None:
     """Documents at the bounds that are wrong all the same: what the form lets through, the rules must not take long over."""
     for text in (

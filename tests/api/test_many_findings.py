@@ -271,7 +271,8 @@ def test_a_package_holds_ones_batches(sheaf: world.World, acme: world.Tenant) ->
     ann = sheaf.token_of(acme, "ann@example.com")
     sheaf.http("POST", BATCH, {"upload_name": "Mine", "records": [{"domain": "d"}]}, key=ann)
     shown = job(sheaf, ann, sheaf.http("POST", "/v1/gdpr/export-data", {}, key=ann))
-    assert json.loads(sheaf.download(shown["result"]["url"]))["rows"]["audience_uploads"][0]["upload_name"] == "Mine"
+    with sheaf.archive(shown["result"]["url"]) as package:
+        assert json.loads(package.read("rows/audience_uploads.json"))[0]["upload_name"] == "Mine"
 
 
 # ---- files ----

@@ -7,12 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from persons import PASSWORD, login, made, mailed, patient, unique
 
-from client import Answer, Client, fetch, until
-from mail import mails, token_of
+from client import Client, fetch, until
 
 pytestmark = pytest.mark.e2e
-PASSWORD = "correct horse battery"
 
 
 @pytest.fixture
@@ -24,36 +23,6 @@ def admin(stack: dict[str, Any]) -> Client:
 @pytest.fixture
 def anybody(stack: dict[str, Any]) -> Client:
     return Client(stack["base_url"])
-
-
-def unique(name: str) -> str:
-    return f"{name}.{time.time_ns()}@example.com"
-
-
-def patient(call: Any) -> Answer:
-    """The answer once the window of our one address has room."""
-    found: Answer = until(lambda: (answer := call()).status != 429 and answer, seconds=90, pause=2)
-    return found
-
-
-def login(anybody: Client, email: str, password: str = PASSWORD) -> Any:
-    answer = patient(lambda: anybody.post("/v1/auth/login", {"email": email, "password": password}))
-    assert answer.status == 200, answer.body
-    return answer.json
-
-
-def mailed(stack: dict[str, Any], email: str, count: int = 1) -> str:
-    found = until(lambda: len(mails(stack["endpoint_url"], email)) >= count and mails(stack["endpoint_url"], email), seconds=60)
-    return token_of(found[-1])
-
-
-def made(stack: dict[str, Any], admin: Client, anybody: Client, role: str = "user") -> tuple[str, str]:
-    """A user of the admin's tenant with a password: the id and the address."""
-    email = unique(role)
-    user = admin.post("/v1/admin/users", {"name": "Ann", "email": email, "role": role}).data["id"]
-    token = mailed(stack, email)
-    assert patient(lambda: anybody.post("/v1/auth/reset", {"token": token, "password": PASSWORD})).status == 200
-    return user, email
 
 
 # contract: 94, 95, 96, 97

@@ -168,12 +168,14 @@ def reverted(client: Client, count: int) -> None:
     )
 
 
+@pytest.mark.alone
 def test_two_thousand_contacts(stack: dict[str, Any], client: Client) -> None:
-    imported(stack, client, 2_000, 120, steady=3.0)  # other tests are at work on the same cores; the soak is held to one second
+    imported(stack, client, 2_000, 120, steady=3.0)  # the soak is held to one second
 
 
+@pytest.mark.alone
 def test_a_small_job_does_not_wait_for_a_large_one(client: Client, other: Client) -> None:
-    small_beside_large(client, other, 10_000, 6.0)  # other tests are at work on the same cores
+    small_beside_large(client, other, 10_000, 6.0)
 
 
 def test_a_revert_keeps_what_was_edited(client: Client) -> None:

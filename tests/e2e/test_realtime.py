@@ -97,6 +97,7 @@ def all_doors(stack: dict[str, Any], client: Client, writers: int, changes: int)
         assert {place(event) for event in sent.values()} == set(made), "webhooks"
 
 
+@pytest.mark.alone
 def test_every_door_tells_all_changes_of_concurrent_writers_once(stack: dict[str, Any], client: Client) -> None:
     all_doors(stack, client, 8, 50)
 

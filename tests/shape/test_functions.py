@@ -77,6 +77,7 @@ def test_the_layers_hold_unchecked_hash_pyc(built: Path) -> None:
         assert all(path.read_bytes()[4:8] == b"\x01\0\0\0" for path in compiled), "flags 1: a hash that is not checked"
 
 
+@pytest.mark.alone
 def test_every_function_starts_within_its_budget(runtime: Path, built: Path) -> None:
     """Processor time, the yardstick and every function in turn; the least of each, since whatever else runs here only adds.
 

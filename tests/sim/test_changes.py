@@ -19,8 +19,9 @@ POISON = {"eventID": "poison", "eventName": "INSERT", "dynamodb": {"Keys": {"pk"
 
 
 def events_of(tenant: world.Tenant) -> list[str]:
+    """What is known of the tasks of a tenant."""
     pages = aws.client("dynamodb").get_paginator("scan").paginate(TableName="EventsTable")
-    items = [item for page in pages for item in page["Items"] if item["pk"]["S"].startswith(f"{tenant.id}#change#")]
+    items = [item for page in pages for item in page["Items"] if item["pk"]["S"].startswith(f"{tenant.id}#change#tsk_")]
     return sorted(item["id"]["S"] for item in items)
 
 

@@ -42,7 +42,11 @@ def policy() -> list[dict[str, Any]]:
         return resource["Fn::Sub"].replace("${", "").replace(".Arn}", "")
 
     found = role()["Policies"][0]["PolicyDocument"]["Statement"]
-    return [{**each, "Resource": [place(resource) for resource in each["Resource"]]} for each in found]
+    return [{**each, "Resource": [place(resource) for resource in _listed(each["Resource"])]} for each in found]
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def context(tenant: str | None, keys: list[str] | None) -> simulate.Context:
@@ -73,6 +77,14 @@ def test_own_keys_are_allowed_and_all_others_denied() -> None:
         assert may(action, place, MINE, OWN)
         cells += 2 * len(OWN) + 2 * len(FOREIGN) + 1
     assert cells >= 1_000
+
+
+def test_of_the_chain_of_the_audit_log_only_ones_own_may_be_read_and_nothing_written() -> None:
+    for action in (*ACTIONS, *OTHERS, "BatchWriteItem"):
+        assert may(action, "AuditTable", MINE, [f"{MINE}#segments"]) == (action in ("GetItem", "Query")), action
+        for key in FOREIGN:
+            assert not may(action, "AuditTable", MINE, [key]), (action, key)
+        assert not may(action, "AuditTable", MINE, None) and not may(action, "AuditTable", None, [f"{MINE}#segments"])
 
 
 @pytest.mark.parametrize("action", [*ACTIONS, *OTHERS])
@@ -182,6 +194,7 @@ def test_only_the_functions_that_serve_tenants_become_one_and_only_with_a_tag() 
         "RealtimeFunction",
         "UploadsFunction",
         "WebhooksFunction",
+        "AuditFunction",
     )
     for name in walled:
         assert (

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from sheaf import Change, Entity, field
 
 
-class Video(Entity, prefix="vid", events=("uploaded",)):
+class Video(Entity, prefix="vid", events=("uploaded",), cached=10):
     title: str = field(min_length=1, max_length=200, search=True)
     description: str | None = field(None, max_length=10_000)
     url: str | None = field(None, max_length=2_000, pattern=r"^https://", unique=True)

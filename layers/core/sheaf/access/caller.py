@@ -21,6 +21,7 @@ class Caller:
     session: str | None = None  # of a user
     until: int | None = None  # second of the epoch at which an API key's credential ends
     scopes: frozenset[str] | None = None  # of an API key that may do less than its role; None for no such bound
+    address: str | None = None  # from which the request came
 
 
 def worker(tenant: str, name: str, request_id: str) -> Caller:

@@ -103,7 +103,8 @@ def living(scope: Scope, principals: Iterable[Named], request_id: str) -> dict[N
 def _caller(scope: Named, row: Item, request_id: str) -> Caller:
     scopes = frozenset(row["sc"]) if "sc" in row else None
     return Caller(scope.tenant, row.get("id", scope.principal), row["role"], request_id,
-                  "user" if scope.session else "key", session=scope.session, until=row.get("exp"), scopes=scopes)  # fmt: skip
+                  "user" if scope.session else "key", session=scope.session, until=row.get("exp"), scopes=scopes,
+                  address=scope.address)  # fmt: skip
 
 
 def charge(proof: Proof, cost: int) -> Allowance:
@@ -112,6 +113,11 @@ def charge(proof: Proof, cost: int) -> Allowance:
     _, left = spend(keys.principal(caller, proof.principal), PER_WINDOW[tier], session=caller.session, cost=cost)
     spend_quota(caller, tier, cost)
     return left
+
+
+def give_back(proof: Proof, cost: int) -> None:
+    """Let a request that had nothing to answer (304) cost nothing: the caller's next one here takes so much less."""
+    limits.give_back(keys.principal(proof.caller, proof.principal), proof.caller, cost)
 
 
 def require(proof: Proof, permission: str, least: Least, address: str) -> None:

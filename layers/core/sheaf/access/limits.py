@@ -58,6 +58,7 @@ class _Block(NamedTuple):
 
 
 _blocks: dict[str, _Block] = {}
+_credits: dict[Key, tuple[int, int]] = {}  # the window, and what the next requests of a principal take less in it
 
 
 def spend(key: Key, limit: int, *, session: str | None = None, cost: int = 1) -> tuple[Item, Allowance]:
@@ -65,11 +66,32 @@ def spend(key: Key, limit: int, *, session: str | None = None, cost: int = 1) ->
 
     Returns its row and what is left; raises InvalidToken (revoked, suspended, expired, unknown) or RateLimited.
     """
+    cost -= _credit(key, cost)
     if session is None:
         return _take(key, limit, cost, "#st = :active AND (attribute_not_exists(#exp) OR #exp > :now)", "#seen = :now")
     if not ids.is_id(session, "ses"):
         raise InvalidToken
     return _take(key, limit, cost, f"#st = :active AND attribute_exists(#ss.#{session})", f"#ss.#{session} = :now")
+
+
+def give_back(key: Key, scope: Scope, cost: int) -> None:
+    """Credit a principal and its tenant with what a request took, for the rest of this window and in this process."""
+    window = now() // WINDOW_SECONDS
+    had = _credits.get(key, (window, 0))
+    if len(_credits) > 10_000:
+        _credits.clear()
+    _credits[key] = (window, cost + (had[1] if had[0] == window else 0))
+    if (block := _blocks.get(scope.tenant)) and block.window == window:
+        _blocks[scope.tenant] = block._replace(left=block.left + cost)
+
+
+def _credit(key: Key, cost: int) -> int:
+    """What of a cost was given back before."""
+    window, credit = _credits.pop(key, (0, 0))
+    used = min(cost, credit) if window == now() // WINDOW_SECONDS else 0
+    if credit > used and window == now() // WINDOW_SECONDS:
+        _credits[key] = (window, credit - used)
+    return used
 
 
 def spend_key(key: Key, limit: int, *, cost: int = 1) -> Allowance:
@@ -125,6 +147,7 @@ def refill(key: Key) -> None:
 def forget_blocks() -> None:
     """Give up every block of this process, as its end does."""
     _blocks.clear()
+    _credits.clear()
 
 
 def _take(key: Key, limit: int, cost: int, alive: str, note: str) -> tuple[Item, Allowance]:

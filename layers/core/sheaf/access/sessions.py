@@ -49,15 +49,15 @@ class Grant:
                 "refreshToken": self.refresh_token, "refreshExpiresIn": REFRESH_SECONDS}  # fmt: skip
 
 
-def begin(scope: Scope, user: str, device: Device) -> Grant:
-    """A new session of an active user; the one that was used the longest ago ends where there are too many.
+def begin(scope: Scope, user: str, device: Device, noted: Callable[[str], Write]) -> Grant:
+    """A new session of an active user, and its note; the one that was used the longest ago ends where there are too many.
 
     Raises InvalidToken for a user who is not active.
     """
     session, seed = ids.new("ses"), secrets.token_hex(32)
     item = {"seed": seed, "g": 0, "at": now(), "ip": device.address, "ua": device.agent[:_AGENT_CHARACTERS],
             "ttl": now() + REFRESH_SECONDS}  # fmt: skip
-    table.put(config().limits_table, keys.session(scope, user, session), item)
+    table.commit([Write(config().limits_table, "put", keys.session(scope, user, session), item=item), noted(session)])
     _enter(keys.principal(scope, user), session)
     return _grant(scope, user, session, 0, seed)
 

@@ -23,12 +23,15 @@ class Config:
     control_table: str
     events_table: str
     limits_table: str
+    audit_table: str
     jobs_queue_url: str
     deliveries_queue_url: str
     slow_deliveries_queue_url: str
     changes_aside_queue_url: str
     uploads_bucket: str
     jobs_bucket: str
+    audit_bucket: str
+    backups_bucket: str
     signing_secret_arn: str
     secrets_key_arn: str  # of the KMS key that the secrets of tenants are encrypted under
     webhook_loopback: bool  # true lets webhooks reach 127.0.0.1 over http; the template refuses it in prod
@@ -51,6 +54,7 @@ class Config:
     stream_holds: int  # requests that are held at once in the whole installation
     sockets_queue_url: str
     sockets_endpoint: str  # where messages to open sockets go; "none" in functions that send none
+    seals_queue_url: str
     max_batch_size: int  # records of one audience upload, at most
     graphql_introspection: bool  # whether GraphQL tells its schema
     graphql_registered_only: bool  # whether it runs registered operations only

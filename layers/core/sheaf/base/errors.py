@@ -354,6 +354,14 @@ class RateLimited(SheafError):
     title = "Too Many Requests"
 
 
+class DamagedBackup(SheafError):
+    """A part of a backup, or its manifest, is not what was written."""
+
+    status = 409
+    code = "damaged_backup"
+    title = "Damaged backup"
+
+
 class TooManyJobs(SheafError):
     """The tenant has as many unfinished jobs as it may have."""
 

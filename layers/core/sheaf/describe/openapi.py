@@ -56,6 +56,10 @@ _PARAMETERS: Mapping[str, tuple[Schema, str]] = {
     "to": ({"type": "string", "format": "date-time"}, "Before this time"),
     "entity": (_TEXT, "The path of an entity: of jobs; of events, or several as `tasks,projects`"),
     "after": (_TEXT, "A cursor of the event log, or `now`; without it the oldest event that is kept (of a stream: now)"),
+    "user": (_TEXT, "The id of the user or API key who did it"),
+    "action": (_TEXT, "What was done: `task.updated`, or several as `api_key.*,access.denied`"),
+    "target": (_TEXT, "The id of what it was done to"),
+    "segment": ({"type": "integer", "minimum": 1, "default": 1}, "The segment of the chain to begin with"),
     "types": (_TEXT, "Types of events: `task.created,project.*`"),
     "row": (_TEXT, "The id of the one row"),
     "profile": ({"enum": ["canonical"]}, "Whole events instead of the older shape"),
@@ -274,6 +278,7 @@ def _answer(schema: Schema | None, status: int, *, lists: bool) -> Document:
         204: "Done, as `Prefer: return=minimal` asks",
         302: "Found at `Location`",
         304: "Still that version",
+        503: "A part is down",
     }
     if schema is None:
         return {"description": texts[status]}

@@ -456,6 +456,7 @@ SHARED: dict[str, Schema] = {
     "BlogError": record(
         {"error": ID, "message": ID, "allowedMethods": array(ID)}, optional=("message", "allowedMethods"), more=True
     ),
+    "OfrepError": record({"key": ID, "errorCode": ID, "errorDetails": ID, "requestId": ID}, optional=("key",)),
     "InboundError": record(
         {
             "success": {"const": False},

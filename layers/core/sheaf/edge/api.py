@@ -7,7 +7,6 @@ Rules are written for v1; the same routes answer under v2, and a tenant may stan
 
 import json
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from importlib import import_module
@@ -16,13 +15,14 @@ from typing import Any, Literal
 from sheaf.access import guard, limits, roles
 from sheaf.access.guard import Credentials
 from sheaf.base import ids
-from sheaf.base.errors import BadRequest, NotFound, SheafError, unforeseen
+from sheaf.base.errors import BadRequest, NotFound, PermissionDenied, SheafError, unforeseen
 from sheaf.base.log import log
-from sheaf.edge import cookies, cors, notices
+from sheaf.edge import cookies, cors, metering, notices
 from sheaf.edge.envelope import Profile, Reply, failure, success
 from sheaf.edge.request import Request, read
 from sheaf.edge.router import Endpoint, Route, Router, Rule, Verb, Writes
 from sheaf.edge.start import start
+from sheaf.records import notes
 from sheaf.records.once import remembered
 from sheaf.store import keys
 from sheaf.store.aws import act_for
@@ -69,7 +69,8 @@ class Api:
             inner(request, parameters)
 
         def answer(endpoint: Endpoint) -> Endpoint:
-            return _remembering(endpoint) if remember else _listing(endpoint) if lists else endpoint
+            guarded = _noting(endpoint, permission) if roles.is_for_admins(roles.FIXED.get(permission, "user")) else endpoint
+            return _remembering(guarded) if remember else _listing(guarded) if lists else guarded
 
         return self._register(method, rule, lambda endpoint: Route(
             door, answer(endpoint), inner, permission, cost, profile, writes=writes, lists=lists,
@@ -107,7 +108,7 @@ class Api:
 
     def handler(self, event: dict[str, Any], context: Any) -> Response:
         """The Lambda entry point (API Gateway REST proxy events)."""
-        started = time.monotonic()
+        measured = metering.Measured()
         act_for(None)  # whoever came before
         request = Request(ids.new("req"), "GET", "/", {}, {}, b"", "unknown")
         try:
@@ -120,8 +121,11 @@ class Api:
         who = {"tenant": request.caller.tenant, "principal": request.caller.principal} if request.proof else {}
         log.info("request", extra={
             "requestId": request.id, "method": request.method, "path": _SIGNED.sub("…", request.path), **who,
-            "status": response["statusCode"], "ms": round((time.monotonic() - started) * 1000, 1),
+            "status": response["statusCode"], **metering.told(response["statusCode"], measured.ms, cold=measured.cold),
         })  # fmt: skip
+        if response["statusCode"] == 304 and request.proof:
+            guard.give_back(request.proof, request.cost)
+        metering.count(request, response["statusCode"], measured)
         return response
 
     def _register(self, method: Method, rule: str, made: Callable[[Endpoint], Route]) -> Decorator:
@@ -136,6 +140,7 @@ class Api:
             rule = self.router.find(request.route_path)
         except NotFound as error:
             return self._lost(request, error)
+        request.route = f"{request.method} {rule.named(request.route_path)}"
         any_route = rule.any_route
         profile = any_route.profile if request.version == 1 and not request.prefer.canonical else None
         shared = cors.headers(request, None, any_route.everyone)
@@ -203,21 +208,26 @@ def authenticate(request: Request, cost: int, *, streams: bool = False) -> None:
     given = Credentials(request.headers.get("authorization"), request.ticket, cookie, request.source_ip, stream)
     named = (request.headers.get("x-tenant-id"), request.named_tenant)
     proof = guard.authenticate(given, named, request.id, cost)
-    request.proof, request.left = proof, proof.left.headers()
+    request.proof, request.left, request.cost = proof, proof.left.headers(), cost
     act_for(proof.caller)
 
 
 def permit(request: Request, permission: str, parameters: Mapping[str, str]) -> None:
     """Raise for a proven caller who may not."""
     resource, proof = permission.partition(":")[0], request.proven
-    if permission in roles.FIXED:
-        guard.require(proof, permission, roles.FIXED[permission], request.source_ip)
-        return
-    from sheaf.entity import registry  # only functions with routes of entities come here
+    held, least = permission, roles.FIXED.get(permission)
+    if least is None:
+        from sheaf.entity import registry  # only functions with routes of entities come here
 
-    entity = registry.find(parameters["entity"] if resource == roles.ENTITY else resource)
-    held = permission.replace(roles.ENTITY, entity.path)
-    guard.require(proof, held, roles.least_of(held, entity.model.access), request.source_ip)
+        entity = registry.find(parameters["entity"] if resource == roles.ENTITY else resource)
+        held = permission.replace(roles.ENTITY, entity.path)
+        least = roles.least_of(held, entity.model.access)
+    try:
+        guard.require(proof, held, least, request.source_ip)
+    except PermissionDenied as refusal:
+        if roles.is_for_admins(least):
+            notes.deny(request.caller, held, request.method, request.route_path, refusal.message)
+        raise
 
 
 def _listing(endpoint: Endpoint) -> Endpoint:
@@ -227,6 +237,19 @@ def _listing(endpoint: Endpoint) -> Endpoint:
         cursor = cursors.present(request.caller)  # before anything is read: what is told from there on may be known already
         reply = endpoint(request, **parameters)
         return replace(reply, headers={"X-Event-Cursor": cursor, **reply.headers})
+
+    return answer
+
+
+def _noting(endpoint: Endpoint, permission: str) -> Endpoint:
+    """The endpoint of an administrative route; what it refuses itself (to admins who are no operators) is noted too."""
+
+    def answer(request: Request, **parameters: str) -> Reply:
+        try:
+            return endpoint(request, **parameters)
+        except PermissionDenied as refusal:
+            notes.deny(request.caller, permission, request.method, request.route_path, refusal.message)
+            raise
 
     return answer
 

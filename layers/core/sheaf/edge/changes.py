@@ -16,8 +16,9 @@ from sheaf.base.config import config
 from sheaf.base.log import log
 from sheaf.edge import consume
 from sheaf.entity import registry
-from sheaf.features import images, mails
+from sheaf.features import cache, images, mails
 from sheaf.features.accounts import invitations, letters
+from sheaf.features.audit import asks
 from sheaf.features.realtime import orders
 from sheaf.features.uploads import arrivals
 from sheaf.features.webhooks import fan_out, warnings
@@ -40,7 +41,9 @@ class Batch:
     news: News = field(default_factory=News)  # for webhooks, told at the end of the batch
     written: set[str] = field(default_factory=set)  # the events whose rows are there already
     patient: bool = True  # whether an event waits for the one before it of the same row
+    cleared: dict[tuple[str, str], Event] = field(default_factory=dict)  # lists that the read cache may know
     told: dict[str, Event] = field(default_factory=dict)  # one event of each tenant, for its sockets
+    kept: dict[str, Event] = field(default_factory=dict)  # the same, notes included, for its audit log
 
     def follow_all(self, batch: consume.Event) -> consume.Failures:
         """The changes of a stream, or of the queue of those that were set aside."""
@@ -66,9 +69,14 @@ class Batch:
         self._finish()
 
     def _finish(self) -> None:
+        for event in self.cleared.values():
+            cache.clear(event, f"/{event.path}?")
+        self.cleared.clear()
         self.news.tell()
         orders.tell(self.told.values())
         self.told.clear()
+        asks.ask(self.kept.values())
+        self.kept.clear()
 
     def _follow(self, record: Record) -> None:
         new, old = _images(record)
@@ -80,6 +88,8 @@ class Batch:
         elif keys.is_job(new["pk"]):
             if ended := jobs.follow(new, old):
                 self._tell(ended)
+        elif keys.is_note(new["pk"]):
+            self._keep(events.of_note(new))
         elif keys.is_published(new["pk"]):
             self._tell(events.of_published(new))
         elif keys.is_webhook(new["pk"]):
@@ -98,6 +108,8 @@ class Batch:
         self._tell(event)
         if entity:
             mails.ask(entity, event)
+            if entity.model.cached:
+                self.cleared[event.tenant, event.path] = event
         if event.path == registry.FILES:
             jobs.follow_file(event)
             arrivals.follow(event)
@@ -105,10 +117,14 @@ class Batch:
                 queues.send(config().images_queue_url, [images.message(event)])
 
     def _tell(self, event: Event) -> None:
-        if event.id not in self.written:
-            journal.store(event, patient=self.patient)
+        self._keep(event)
         self.news.add(event)
         self.told[event.tenant] = event
+
+    def _keep(self, event: Event) -> None:
+        if event.id not in self.written:
+            journal.store(event, patient=self.patient)
+        self.kept[event.tenant] = event
 
 
 def _is_of_rows(record: Record) -> bool:

@@ -40,6 +40,9 @@ class Request:
     named_tenant: str | None = None  # the tenant that the path names; it must be the credential's
     ticket: str | None = None  # of a GET that can send no headers
     proof: Proof | None = None
+    cache: str = ""  # hit or miss, of a request that the read cache may answer
+    cost: int = 0  # what was taken from the caller's window
+    route: str = "other"  # as it is counted: the method and the path with the names of its parameters
     left: dict[str, str] = field(default_factory=dict)  # what the answer says of the rate limit
     applied: list[str] = field(default_factory=list)  # the preferences that were followed
     names: Mapping[str, str] = field(default_factory=dict)  # how this version of the API calls fields of the entity
@@ -150,6 +153,11 @@ class Request:
         """Whether `If-None-Match` says that the client has this version."""
         text = self.headers.get("if-none-match")
         return text is not None and (text.strip() == "*" or version in _versions("If-None-Match", text, weak=True))
+
+    def has(self, etag: str) -> bool:
+        """Whether `If-None-Match` says that the client has an answer of this strong ETag, quotes included."""
+        known = [each.strip().removeprefix("W/") for each in self.headers.get("if-none-match", "").split(",")]
+        return etag in known or known == ["*"]
 
     def followed(self) -> dict[str, str]:
         """The headers that say what of the request was followed, and whether it was done before."""

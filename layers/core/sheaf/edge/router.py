@@ -51,6 +51,17 @@ class Rule:
         named = zip(self.segments, _segments(path), strict=True)
         return {name[1:-1]: value for name, value in named if name.startswith("<")}
 
+    def named(self, path: str) -> str:
+        """The path with the names of its parameters, as in `/v1/tasks/{row_id}`: an entity goes by its own name."""
+        entity = self.parameters(path).get("entity")
+        if entity is not None:
+            from sheaf.entity import registry  # only functions with routes of entities come here
+
+            entity = entity if registry.known(entity) else None
+        shown = (entity if each == "<entity>" and entity else f"{{{each[1:-1]}}}" if each.startswith("<") else each
+                 for each in self.segments)  # fmt: skip
+        return f"/{'/'.join(shown)}"
+
     def route(self, method: str, path: str) -> Route:
         """The route of a method; raises MethodNotAllowed with those that are possible."""
         found = self.methods.get("GET" if method == "HEAD" else method)

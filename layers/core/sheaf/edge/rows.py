@@ -6,6 +6,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from sheaf.base.errors import InvalidCursor, ValidationFailed
+from sheaf.edge import cached
 from sheaf.edge.envelope import NOTHING, Raw, Reply, paged
 from sheaf.edge.request import Request
 from sheaf.edge.router import Verb
@@ -64,7 +65,11 @@ def shown(request: Request, entity: EntityType, row: Row) -> Reply:
 
 
 def listing(request: Request, entity: EntityType) -> Reply:
-    """The page, or the sums, that the request's parameters ask for."""
+    """The page, or the sums, that the request's parameters ask for, through the read cache where the entity allows it."""
+    return cached.through(request, entity, _listed)
+
+
+def _listed(request: Request, entity: EntityType) -> Reply:
     wire, wanted = Wire(request, entity), request.prefer
     asked = query.parse(entity, wire.query(), lenient=wanted.lenient)
     request.applied += ["handling=strict"] * wanted.strict + ["handling=lenient"] * wanted.lenient

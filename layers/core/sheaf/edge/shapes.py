@@ -101,6 +101,20 @@ class Graphql:
         return error.status, {"errors": found, "requestId": request.id}
 
 
+class Ofrep:
+    """`{key?, errorCode, errorDetails}` as OpenFeature's clients read it: 400 for a context that is wrong."""
+
+    def failure(self, error: SheafError, request: Request) -> Body:
+        """As Profile."""
+        codes = {404: "FLAG_NOT_FOUND", 422: "INVALID_CONTEXT", 400: "PARSE_ERROR"}
+        status = 400 if isinstance(error, ValidationFailed) else error.status
+        last = request.route_path.rpartition("/")[2]
+        key = {"key": last} if last != "flags" else {}
+        return status, {**key, "errorCode": codes.get(error.status, "GENERAL"), "errorDetails": error.message,
+                        "requestId": request.id}  # fmt: skip
+
+
+OFREP = Ofrep()
 HELLO = Hello()
 GRAPHQL = Graphql()
 CONTACT = Contact()

@@ -20,7 +20,8 @@ class Entity(BaseModel):
     `task.created`, `task.updated`, `task.deleted`, `task.restored`. `writable=False` leaves only the reading routes.
     `owner="author"` names the read-only field that holds who made a row; only they, moderators and admins change it.
     `versioned=True` demands `If-Match` of every change. `access={"delete": "moderator"}` says the least role for an action
-    (read, create, update, delete, bulk, export), a tuple of roles exactly those. `events=("uploaded",)` names further events
+    (read, create, update, delete, bulk, export), a tuple of roles exactly those. `cached=30`: answers of its lists may be up to
+    so many seconds old (docs/cache.md). `events=("uploaded",)` names further events
     of it, which `also` tells. `id`, `createdAt`, `updatedAt` and
     `version` are the server's and join every row.
     """
@@ -34,6 +35,7 @@ class Entity(BaseModel):
     versioned: ClassVar[bool]
     access: ClassVar[Mapping[Action, Least]]
     events: ClassVar[tuple[str, ...]]
+    cached: ClassVar[int]
 
     def __init_subclass__(
         cls,
@@ -44,6 +46,7 @@ class Entity(BaseModel):
         versioned: bool = False,
         access: Mapping[Action, Least] | None = None,
         events: tuple[str, ...] = (),
+        cached: int = 0,
         **options: Any,
     ) -> None:
         super().__init_subclass__(**options)
@@ -53,6 +56,7 @@ class Entity(BaseModel):
         cls.versioned = versioned
         cls.access = access or {}
         cls.events = events
+        cls.cached = cached
 
     def before(self, change: Change) -> None:
         """Set computed fields, or refuse with ValidationFailed; runs before every write, on checked values.

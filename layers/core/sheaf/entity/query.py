@@ -124,6 +124,12 @@ def limit_of(query: Mapping[str, str]) -> int:
     return found
 
 
+def filters_and_window(query: Mapping[str, str]) -> tuple[dict[str, str], int, str]:
+    """The parameters of a list that has filters of its own, and the `limit` and the `cursor` beside them."""
+    window = {name: query[name] for name in ("limit", "cursor") if name in query}
+    return {name: text for name, text in query.items() if name not in window}, *window_of(window)
+
+
 def window_of(query: Mapping[str, str]) -> tuple[int, str]:
     """The `limit` and the `cursor` (empty without one) of a list that has no other parameter; raises InvalidParameter."""
     return limit_of({name: text for name, text in query.items() if name != "cursor"}), query.get("cursor", "")

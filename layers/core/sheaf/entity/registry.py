@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import entities
-from sheaf.base.bounds import ATOMIC_ACTIONS, FILES_PER_FIELD, ORDER_CHARACTERS
+from sheaf.base.bounds import ATOMIC_ACTIONS, CACHE_SECONDS, FILES_PER_FIELD, ORDER_CHARACTERS
 from sheaf.base.errors import NotFound, ValidationFailed
 from sheaf.entity import kinds
 from sheaf.entity.body import object_of
@@ -24,9 +24,10 @@ INDEXES = ("ix1", "ix2", "ix3")  # the sparse KEYS_ONLY indexes of the table Rec
 ORDERS = ("or1", "or2")  # and by order
 FILES = "uploads"  # the path of the files
 EVENTS = 7  # events that an entity may name
-RESERVED = frozenset({"admin", "api", "audience", "auth", "batch", "bulk", "contact", "docs", "errors", "events", "export",
-                      "gdpr", "health", "hello", "import", "jobs", "me", "members", "sessions", "stream", "tenant", "tenants",
-                      "tickets", "uploads", "webhooks"})  # fmt: skip
+RESERVED = frozenset({"admin", "api", "audience", "audit", "auth", "backup", "batch", "bulk", "cache", "contact", "docs",
+                      "errors", "events", "export", "features", "gdpr", "health", "hello", "import", "jobs", "me", "members",
+                      "metrics", "ofrep", "sessions", "stream", "system", "tenant", "tenants", "tickets", "uploads",
+                      "webhooks"})  # fmt: skip
 
 _PATH = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
@@ -82,6 +83,11 @@ class EntityType:
     def hidden(self) -> frozenset[str]:
         """The fields that are never answered."""
         return frozenset(self._marked("hidden"))
+
+    @cached_property
+    def personal(self) -> frozenset[str]:
+        """The fields that are about a person."""
+        return frozenset(self._marked("personal"))
 
     @cached_property
     def fixed(self) -> frozenset[str]:
@@ -151,6 +157,12 @@ class EntityType:
 
         stay = self.hidden | self.fixed
         return accepted(self.model, {**self._kept(then), **self._kept(old, stay)}, change)
+
+    def overwritten(self, fields: "Fields", change: "Change") -> "Fields":
+        """The fields of a row that is put back as it was, as far as the declaration still knows them."""
+        from sheaf.entity.model import accepted
+
+        return accepted(self.model, self._kept(fields), change)
 
     def overlaid(self, old: "Fields", values: "Fields", change: "Change") -> "Fields":
         """The fields of a row with some values in the place of its own; what is computed is computed again."""
@@ -312,6 +324,8 @@ def _objection(made: EntityType) -> str:
         return f"names the event {odd[0]!r}, which is no name or is there already"
     if len(made.model.events) > EVENTS or len({*made.model.events}) < len(made.model.events):
         return f"names {len(made.model.events)} events; {EVENTS} different ones are the most"
+    if made.model.cached and not CACHE_SECONDS[0] <= made.model.cached <= CACHE_SECONDS[1]:
+        return "has cached={}; it must be {} to {} seconds".format(made.model.cached, *CACHE_SECONDS)
     if made.model.owner is not None and made.model.owner not in fields:
         return f"names {made.model.owner!r} its owner, which is no field"
     return ""

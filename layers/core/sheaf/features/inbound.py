@@ -16,7 +16,7 @@ from sheaf.base.errors import InvalidLink, NotFound, TenantMismatch, ValidationF
 from sheaf.entity import registry
 from sheaf.entity.body import object_of
 from sheaf.entity.registry import EntityType
-from sheaf.records import roster
+from sheaf.records import notes, roster
 from sheaf.records.once import Once
 from sheaf.records.options import Options
 from sheaf.records.rows import Row
@@ -24,6 +24,7 @@ from sheaf.store import keys, table
 from sheaf.store.table import Item
 
 PER_WINDOW = 120  # posts to one address of a hook
+_KIND = "inbound hooks"
 PER_ADDRESS = 1_000  # posts from one source address, to whichever hooks: services send for many tenants from few addresses
 
 
@@ -46,7 +47,10 @@ def register(caller: Caller, body: object, once: Once | None = None) -> dict[str
     roles.require(caller, needed, roles.least_of(needed, entity.model.access))
     hook_id = ids.new("hok")
     item: Item = {"entity": path, "name": name, "at": iso(now_ms()), "a": caller.principal}
-    if first := roster.join(caller, "inbound hooks", keys.inbound(caller, hook_id), item, once, most=INBOUND_HOOKS, hook=hook_id):
+    noted = notes.note(caller, "inbound_hook.created", hook_id, {"entity": path, "name": name})
+    if first := roster.join(
+        caller, _KIND, keys.inbound(caller, hook_id), item, once, most=INBOUND_HOOKS, noted=noted, hook=hook_id
+    ):
         return show(caller, first["hook"])
     return _shown(caller, {"sk": hook_id, **item})
 
@@ -65,8 +69,9 @@ def remove(caller: Caller, hook_id: str, once: Once | None = None) -> None:
     """End a hook; raises NotFound."""
     if once and once.found():
         return
-    _find(caller, hook_id)
-    roster.leave(caller, "inbound hooks", keys.inbound(caller, hook_id), once, hook=hook_id)
+    before = _find(caller, hook_id)
+    noted = notes.note(caller, "inbound_hook.removed", hook_id, before={name: before[name] for name in ("entity", "name")})
+    roster.leave(caller, _KIND, keys.inbound(caller, hook_id), once, noted=noted, hook=hook_id)
 
 
 def opened(token: str, request_id: str) -> tuple[Caller, EntityType]:

@@ -4,6 +4,7 @@ from pydantic_core import to_json
 
 from sheaf.access.caller import worker
 from sheaf.base.errors import NotFound
+from sheaf.base.log import log, measured
 from sheaf.entity.names import LIVE
 from sheaf.jobs import machine, progress, runner, sweep
 from sheaf.records import events
@@ -26,6 +27,9 @@ def follow(job: Item, before: Item | None) -> Event | None:
         machine.call_for(scope, job_id, range(machine.SETTLE, machine.SETTLE + 1))
     if job["st"] not in machine.ENDED:
         return None
+    if job["st"] == "failed":
+        about = {"tenant": scope.tenant, "job": job_id, "kind": job["kind"]}
+        log.warning("job failed", extra={**about, **measured({"failedJobs": 1})})
     runner.leave(scope, job_id)
     sweep.strike(scope, job_id)
     data = to_json(progress.told(scope, job)).decode()

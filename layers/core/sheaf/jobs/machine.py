@@ -17,13 +17,24 @@ from sheaf.base.clock import iso, now, now_ms
 from sheaf.base.config import config
 from sheaf.base.errors import NotFound, TooManyJobs
 from sheaf.jobs import slots
+from sheaf.records import notes
 from sheaf.records.once import Once, put_once
 from sheaf.store import keys, queues, table
 from sheaf.store.table import ConditionFailed, Item, Write
 
-Kind = Literal["bulk", "import", "revert", "export", "analytics", "package", "audience", "users", "reset", "replay"]
+Kind = Literal["bulk", "import", "revert", "export", "analytics", "package", "audience", "users", "reset", "replay", "audit",
+               "backup", "plan", "restore", "erase"]  # fmt: skip
 Status = Literal["queued", "running", "finalising", "succeeded", "failed", "cancelling", "cancelled"]
 ENDED: tuple[Status, ...] = ("succeeded", "failed", "cancelled")
+TO_THE_END: tuple[Kind, ...] = ("erase",)  # half of it would be worse than none
+FILES: tuple[Kind, ...] = (
+    "export",
+    "analytics",
+    "package",
+    "audit",
+    "backup",
+    "plan",
+)  # kinds that make a file and change no row
 OUTCOMES = ("created", "updated", "deleted", "skipped", "failed")
 SETTLE = -1  # the number of no chunk: a message that asks to end a job which is to be stopped
 
@@ -44,6 +55,7 @@ def accept(caller: Caller, kind: Kind, *, job_id: str, entity: str, chunks: int,
         "a": caller.principal,
         "ro": caller.role,
         "q": caller.request_id,
+        "ip": caller.address,
         "at": iso(now_ms()),
         "ttl": now() + JOB_DAYS * 86_400,
         **plan,
@@ -52,7 +64,8 @@ def accept(caller: Caller, kind: Kind, *, job_id: str, entity: str, chunks: int,
     put = Write(config().control_table, "put", key, item=item, condition="attribute_not_exists(#pk)")
     try:
         # One that waits for a file takes up nothing until that arrives.
-        writes = [put] if "awaits" in item else [put, slots.joining(caller, job_id)]
+        writes = [put, *([] if "awaits" in item else [slots.joining(caller, job_id)]),
+                  notes.note(caller, "job.created", job_id, {"type": kind, "entity": entity})]  # fmt: skip
         if first := put_once(writes, once, job=job_id):
             return find(caller, first["job"])
     except ConditionFailed as failure:
@@ -79,15 +92,30 @@ def find(caller: Caller, job_id: str) -> Item:
 
 def move(caller: Caller, job_id: str, before: tuple[Status, ...], after: Status, **also: str | int) -> bool:
     """Change the status if it is one of `before`; False where it is not (someone else was faster)."""
-    states = {f"b{number}": status for number, status in enumerate(before)}
-    sets = "".join(f", #{name} = :{name}" for name in also)
-    allowed = ", ".join(f":{name}" for name in states)
+    moved = _moved(caller, job_id, before, after, also)
     try:
-        table.update(config().control_table, keys.job(caller, job_id), f"SET #st = :after{sets}",
-                     condition=f"#st IN ({allowed})", values={"after": after, **states, **also})  # fmt: skip
+        table.update(moved.table, moved.key, moved.expression, condition=moved.condition, values=moved.values)
     except ConditionFailed:
         return False
     return True
+
+
+def cancel(caller: Caller, job_id: str) -> bool:
+    """Ask a job to stop, and note who did; False where it has come too far."""
+    moved = _moved(caller, job_id, ("queued", "running"), "cancelling", {})
+    try:
+        put_once([moved, notes.note(caller, "job.cancelled", job_id)], None)
+    except ConditionFailed:
+        return False
+    return True
+
+
+def _moved(caller: Caller, job_id: str, before: tuple[Status, ...], after: Status, also: Mapping[str, str | int]) -> Write:
+    states = {f"b{number}": status for number, status in enumerate(before)}
+    sets = "".join(f", #{name} = :{name}" for name in also)
+    allowed = ", ".join(f":{name}" for name in states)
+    return Write(config().control_table, "update", keys.job(caller, job_id), expression=f"SET #st = :after{sets}",
+                 condition=f"#st IN ({allowed})", values={"after": after, **states, **also})  # fmt: skip
 
 
 def results(caller: Caller, job_id: str) -> Iterator[Item]:

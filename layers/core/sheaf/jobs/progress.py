@@ -79,8 +79,9 @@ def listing(caller: Caller, asked: Mapping[str, str], limit: int, cursor: str | 
 
 def cancel(caller: Caller, job_id: str) -> dict[str, Any]:
     """Stop a job: the chunks that have begun are done to their end, the rest is left; raises NotFound, Conflict."""
-    owned(caller, job_id)
-    stopped = machine.move(caller, job_id, ("queued", "running"), "cancelling")
+    if owned(caller, job_id)["kind"] in machine.TO_THE_END:
+        raise Conflict("What is being erased is erased to its end; this job cannot be cancelled")
+    stopped = machine.cancel(caller, job_id)
     job = machine.find(caller, job_id)
     if not stopped and job["st"] not in ("cancelling", "cancelled"):
         raise Conflict(f"The job is {job['st']} and cannot be cancelled any more")
@@ -98,7 +99,7 @@ def told(caller: Caller, job: Item) -> dict[str, Any]:
     """The same for an event: without links, which would be over before somebody reads it."""
     counts = counted(caller, job)
     done = sum(counts[outcome] for outcome in machine.OUTCOMES)
-    if job["st"] in ("failed", "cancelled") and job["kind"] not in ("export", "analytics", "package"):
+    if job["st"] in ("failed", "cancelled") and job["kind"] not in machine.FILES:
         counts["unprocessed"] = max(0, counts["total"] - done)
     shown: dict[str, Any] = {
         "id": job["sk"],

@@ -15,10 +15,12 @@ from sheaf.base.config import config
 from sheaf.entity import registry
 from sheaf.entity.hooks import Change, Verb
 from sheaf.entity.registry import EntityType
+from sheaf.records import commitments
 from sheaf.store import keys, table
 from sheaf.store.keys import Key, Scope
 from sheaf.store.table import Item, Span
 
+NOTES = "audit"  # the path of what is for the audit log alone
 PARTS = 8  # events that one change may be: its own and those that its entity adds
 
 
@@ -41,6 +43,10 @@ class Event:
     also: tuple[str, ...] = ()  # the types of further events that the same change is: video.uploaded
     hidden: tuple[str, ...] = ()  # fields of `data` that nobody is shown
     part: int = 0  # 0 for the change's own event, then those of `also` in their order
+    address: str | None = None  # from which the request came
+    personal: tuple[str, ...] = ()  # fields of `data` and `before` that are about a person
+    quiet: bool = False  # webhooks are not told of it
+    target: str | None = None  # what a note (notes.py) is about, where `row` is the note itself
 
     @property
     def place(self) -> int:
@@ -131,13 +137,17 @@ def from_images(new: Item | None, old: Item | None) -> Event | None:
         before=before,
         also=_also(entity, new, verb, before) if entity else (),
         hidden=tuple(sorted(entity.hidden)) if entity else (),
+        address=new.get("ip"),
+        personal=tuple(sorted(entity.personal)) if entity else (),
+        quiet="qt" in new,
     )
 
 
 def of_job(scope: Scope, job: Item, at_ms: int, data: str) -> Event:
     """The event that a job has ended: `job.succeeded`, `job.failed`, `job.cancelled`; `data` is the job as JSON."""
     return Event(tenant=scope.tenant, path="jobs", id=_event_id(job["sk"], 1, at_ms), type=f"job.{job['st']}", row=job["sk"],
-                 sequence=1, previous=None, at_ms=at_ms, actor=job["a"], request_id=job["q"], data=data, before=None)  # fmt: skip
+                 sequence=1, previous=None, at_ms=at_ms, actor=job["a"], request_id=job["q"], data=data, before=None,
+                 address=job.get("ip"))  # fmt: skip
 
 
 def of_webhook(webhook: Item, type_: str, data: str) -> Event:
@@ -154,6 +164,14 @@ def of_published(new: Item) -> Event:
                  previous=_event_id(new["sk"], new["v"] - 1, new["pu"]) if "pu" in new else None, before=None)  # fmt: skip
 
 
+def of_note(note: Item) -> Event:
+    """What a note tells: a change of something that is no row, or a refusal. It is for the audit log alone."""
+    return Event(tenant=keys.tenant_of(note["pk"]), path=NOTES, id=_event_id(note["sk"], 1, note["u"]), type=note["ty"],
+                 row=note["sk"], sequence=1, previous=None, at_ms=note["u"], actor=note["a"], request_id=note["q"],
+                 data=note["d"], before=note.get("b"), address=note.get("ip"), personal=tuple(note.get("ps", ())),
+                 target=note["tg"])  # fmt: skip
+
+
 def store_aside(event: Event, days: int) -> None:
     """Write the change row of something that has not happened: known by its row alone, in no list, and not for ever."""
     key, item = row_of(event)
@@ -163,6 +181,7 @@ def store_aside(event: Event, days: int) -> None:
 def row_of(event: Event) -> tuple[Key, Item]:
     """The change row: the same event has the same one, whoever makes it."""
     item = {
+        **_committed(event),
         "id": event.id,
         "pa": event.path,
         "ty": event.type,
@@ -174,6 +193,8 @@ def row_of(event: Event) -> tuple[Key, Item]:
         "b": event.before,
         "al": list(event.also) or None,
         "hd": list(event.hidden) or None,
+        "tg": event.target,
+        "qt": 1 if event.quiet else None,
         "day": keys.day(event, iso(event.at_ms)[:10]),
     }
     return keys.change(event, event.row, event.sequence), item
@@ -221,7 +242,20 @@ def from_item(scope: Scope, row: str, item: Item) -> Event:
         before=item.get("b"),
         also=tuple(item.get("al", ())),
         hidden=tuple(item.get("hd", ())),
+        address=item.get("ip"),
+        target=item.get("tg"),
+        quiet="qt" in item,
     )
+
+
+def _committed(event: Event) -> Item:
+    """What a change row says of its personal values: ip the address, sl the salts, cm the commitments."""
+    document = event.document if event.personal else {}
+    values = commitments.places(event.personal, document, event.document_before if event.personal else None, event.address)
+    if not values:
+        return {}
+    salts, made = commitments.made(values)
+    return {"ip": event.address, "sl": to_json(salts).decode(), "cm": to_json(made).decode()}
 
 
 def _also(entity: EntityType, new: Item, verb: Verb, before: str | None) -> tuple[str, ...]:

@@ -30,7 +30,9 @@ Position = tuple[int, ...]
 _TOGETHER = 90  # change rows of one transaction, which has 100 actions
 _TOGETHER_BYTES = 3_000_000  # of their documents; a transaction may have 4 MB
 _TRIES = 25
-_READ = 100  # places read at once
+_READ = 100  # places read at once, at most
+_LEAST = 20  # and at least
+_INDEXED = 1_000  # places of the index that a reader of the whole log asks for at once; they have some 300 bytes each
 _START = PARTS - 1  # the place behind number 0, which no event has
 _heads: dict[Key, Item] = {}
 
@@ -200,9 +202,10 @@ def read(scope: Scope, after: Position, until: Heads, *, wanted: Callable[[Item]
     """
     places, size, looked_at = list(after), 0, EVENTS_LOOKED_AT
     found: list[tuple[Event, Position]] = []
-    source = heapq.merge(*_tracks(scope, after, until))
-    while chosen := list(islice(source, min(_READ, looked_at))):
-        looked_at -= len(chosen)
+    together = min(_READ, max(_LEAST, 2 * limit))  # a small page reads little, unless little of it fits
+    source = heapq.merge(*_tracks(scope, after, until, together))
+    while chosen := list(islice(source, min(together, looked_at))):
+        looked_at, together = looked_at - len(chosen), _READ
         rows = [key for *_, key, item in chosen if wanted(item)]
         changes = table.get_many(config().events_table, rows)
         for _, _, track, number, key, _ in chosen:
@@ -222,23 +225,62 @@ def read(scope: Scope, after: Position, until: Heads, *, wanted: Callable[[Item]
     return Page(found, tuple(places), False)
 
 
-def _tracks(scope: Scope, after: Position, until: Heads) -> Iterator[Iterator[tuple[int, str, int, int, Key, Item]]]:
+def _tracks(scope: Scope, after: Position, until: Heads, page: int) -> Iterator[Iterator[tuple[int, str, int, int, Key, Item]]]:
     for track, (place, head) in enumerate(zip(after, until.position, strict=True)):
         if place < head:
-            yield _track(scope, track, place, head)
+            yield _track(scope, track, place, head, page)
 
 
-def _track(scope: Scope, track: int, place: int, head: int) -> Iterator[tuple[int, str, int, int, Key, Item]]:
+def _track(scope: Scope, track: int, place: int, head: int, page: int) -> Iterator[tuple[int, str, int, int, Key, Item]]:
     """The places of one track behind a place, up to its head, without a gap."""
-    expected = (place + 1) // PARTS
-    span = Span(keys.tracked(scope, track), index="track", sort="nr",
-                low=keys.on_track(expected), high=keys.on_track(head // PARTS))  # fmt: skip
-    for item in table.query(config().events_table, span, page=_READ):
-        number = int(item["nr"])
-        if number != expected:
-            return  # the index has not come that far
+    for number, item in _numbers(scope, track, (place + 1) // PARTS, head // PARTS, page):
         yield item["u"], item["id"], track, number, Key(item["pk"], item["sk"]), item
-        expected += 1
+
+
+def _numbers(scope: Scope, track: int, first: int, last: int, page: int) -> Iterator[tuple[int, Item]]:
+    """What the index says of the changes of one track from a number to another, without a gap."""
+    expected = first
+    for item in _indexed(scope, track, first, last, page):
+        number = int(item["nr"])
+        if number > expected:
+            return  # the index has not come that far
+        if number == expected:
+            yield number, item
+            expected += 1
+
+
+def _indexed(scope: Scope, track: int, first: int, last: int, page: int) -> Iterator[Item]:
+    span = Span(keys.tracked(scope, track), index="track", sort="nr", low=keys.on_track(first), high=keys.on_track(last))
+    return table.query(config().events_table, span, page=page)
+
+
+# ---- the whole of it, for the audit log ----
+
+
+def numbers(scope: Scope) -> tuple[int, ...]:
+    """The number of the last change of each track."""
+    return tuple(place // PARTS for place in heads(scope).position)
+
+
+def changes(scope: Scope, track: int, after: int, until: int, limit: int) -> Iterator[Item]:
+    """At most `limit` change rows of a track behind a number, without a gap, up to another number."""
+    found = (item for _, item in islice(_numbers(scope, track, after + 1, until, min(limit, _INDEXED)), limit))
+    for item in _whole(found):
+        if item is None:
+            return  # the index knows what is not there any more: whoever checks the log finds that
+        yield item
+
+
+def all_changes(scope: Scope, track: int, after: int, until: int) -> Iterator[Item]:
+    """The change rows of a track behind a number up to another one as they are there, in order, gaps and doubles included."""
+    return (item for item in _whole(_indexed(scope, track, after + 1, until, _INDEXED)) if item is not None)
+
+
+def _whole(found: Iterable[Item]) -> Iterator[Item | None]:
+    source = iter(found)
+    while some := [Key(item["pk"], item["sk"]) for item in islice(source, _READ)]:
+        rows = table.get_many(config().events_table, some)
+        yield from map(rows.get, some)
 
 
 def _unread(scope: Scope, key: Key, change: Item | None, number: int, place: int) -> Iterator[Event]:

@@ -40,6 +40,7 @@ class Stamp:
 
     job: str
     index: int
+    quiet: bool = False  # webhooks are not told of it
 
 
 def is_stamped(item: Item, stamp: Stamp) -> bool:
@@ -77,8 +78,9 @@ def to_item(
     """The item of a new version, without its key; raises TooLarge.
 
     Short names, since DynamoDB charges for them: d document, h hidden fields, v version, t event word, a actor,
-    q request, u when, pu when the version before was made, j, n and jv the last job that wrote the row, its index there
-    and the version it made, ix1–ix3 the indexes by value, or1–or2 the indexes by order with their sort keys os1–os2.
+    q request, ip from where, u when, pu when the version before was made, j, n and jv the last job that wrote the row, its index
+    there and the version it made, qt that webhooks are not told, ix1–ix3 the indexes by value, or1–or2 the indexes by order with
+    their sort keys os1–os2.
     """
     shown = {name: value for name, value in fields.items() if name not in entity.hidden}
     created = iso(ids.time_of(row_id))  # an id's own time, so that the order of ids is the order of `createdAt`
@@ -96,11 +98,13 @@ def to_item(
         "t": entity.word,
         "a": caller.principal,
         "q": caller.request_id,
+        "ip": caller.address,
         "u": at_ms,
         "pu": before.get("u"),
         "j": stamp.job if stamp else before.get("j"),
         "n": stamp.index if stamp else before.get("n"),
         "jv": version if stamp else before.get("jv"),
+        "qt": 1 if stamp and stamp.quiet else None,
         **_indexed(caller, entity, document),
     }
 

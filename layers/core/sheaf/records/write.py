@@ -16,6 +16,7 @@ from sheaf.entity.hooks import Change, Verb
 from sheaf.entity.registry import EntityType
 from sheaf.records import events, read, relations, versions
 from sheaf.records.commit import TRIES, AlongFailed, KeyTaken, Mark, RowMoved, commit, marks
+from sheaf.records.events import Event
 from sheaf.records.options import PLAIN, Options
 from sheaf.records.relations import Beside
 from sheaf.records.rows import Row, Stamp, fields_of, from_item, in_trash, is_stamped, to_item
@@ -131,6 +132,32 @@ def plan_revert(caller: Caller, entity: EntityType, row_id: str, version: int, o
     return _plan_edit(caller, entity, row_id, options, _earlier(caller, entity, row_id, version), stamp=None, beside=beside)
 
 
+def put_back(caller: Caller, entity: EntityType, row_id: str, fields: Fields, options: Options = PLAIN, *,
+             stamp: Stamp | None = None, beside: Beside | None = None) -> Row:  # fmt: skip
+    """Make a row what it was, fixed and hidden fields included; raises what `patch` raises."""
+    return _edit_row(caller, entity, row_id, options, lambda _, change: entity.overwritten(fields, change), stamp=stamp,
+                     beside=beside)  # fmt: skip
+
+
+def make_again(caller: Caller, entity: EntityType, row_id: str, fields: Fields, last: Event, *,
+               stamp: Stamp | None = None, beside: Beside | None = None) -> Row:  # fmt: skip
+    """Write a row anew of which nothing but its log is left, one version above its `last` change."""
+    checked_fields = entity.overwritten(fields, _change(caller, "created", now_ms()))
+    at_ms = now_ms()
+    item = to_item(caller, entity, checked_fields, row_id=row_id, version=last.sequence + 1, at_ms=at_ms,
+                   previous={"u": last.at_ms}, stamp=stamp)  # fmt: skip
+    relations.check(caller, entity, checked_fields, beside=beside)
+    put = Write(config().records_table, "put", keys.record(caller, entity.path, row_id), item=item, condition=_FRESH)
+    row = Row(row_id, item["v"], item["d"])
+    try:
+        commit([put], marks(caller, entity, row_id, None, checked_fields), PLAIN, {"row": row_id, "v": item["v"]})
+    except RowMoved as moved:
+        if moved.old is None or not (is_ours(moved.old, item) or (stamp and is_stamped(moved.old, stamp))):
+            raise Conflict(f"The {entity.word} was made again by somebody else just now") from None
+        return from_item(moved.old)
+    return row
+
+
 def _replacing(entity: EntityType, body: object) -> Edit:
     return lambda old, change: entity.replaced(old, body, change)
 
@@ -238,9 +265,9 @@ def _edit(caller: Caller, entity: EntityType, row_id: str, options: Options, edi
 
 
 def _edit_row(caller: Caller, entity: EntityType, row_id: str, options: Options, edit: Edit, *,
-              stamp: Stamp | None) -> Row:  # fmt: skip
+              stamp: Stamp | None, beside: Beside | None = None) -> Row:  # fmt: skip
     for _ in range(TRIES):
-        planned = _plan_edit(caller, entity, row_id, options, edit, stamp=stamp)
+        planned = _plan_edit(caller, entity, row_id, options, edit, stamp=stamp, beside=beside)
         try:
             commit(planned.writes, planned.marks, options, planned.pointer)
         except RowMoved as moved:
@@ -312,6 +339,11 @@ def _stale(entity: EntityType, old: Item, options: Options, extra: Mapping[str, 
     asked = ", ".join(map(str, sorted(options.versions or ()))) or "none that can match"
     return PreconditionFailed(f"The {entity.word} is at version {old['v']}, not {asked}", headers={"ETag": f'"{old["v"]}"'},
                               extra={"currentVersion": old["v"], **extra})  # fmt: skip
+
+
+def change_of(caller: Caller, verb: Verb) -> Change:
+    """A change that happens now, for a row that was not there."""
+    return _change(caller, verb, now_ms())
 
 
 def _change(caller: Caller, verb: Verb, at_ms: int, before: Fields | None = None) -> Change:

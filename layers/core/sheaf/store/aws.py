@@ -38,6 +38,11 @@ def client(service: str) -> Any:
     return _session().create_client(service, config=_S3_SETTINGS if service == "s3" else _SETTINGS)
 
 
+def unwalled(service: str) -> Any:
+    """A client that acts for the function itself, whatever `act_for` says."""
+    return _session().create_client(service, config=_SETTINGS)
+
+
 def act_for(scope: Scope | None) -> None:
     """Touch the tables for this proven tenant from now on, None: as the function itself. Nothing without TenantIsolation: iam."""
     if config().tenant_role_arn != "none":

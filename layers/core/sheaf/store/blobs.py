@@ -183,6 +183,17 @@ def tag(bucket: str, key: str, version: str | None, tags: Mapping[str, str]) -> 
     client("s3").put_object_tagging(Bucket=bucket, Key=key, Tagging={"TagSet": found}, **_of(version))
 
 
+def require(bucket: str) -> None:
+    """Raise where a bucket does not answer."""
+    client("s3").head_bucket(Bucket=bucket)
+
+
+def names(bucket: str, prefix: str, *, after: str = "") -> Iterator[str]:
+    """The keys of the objects that begin with `prefix`, behind `after`, in order."""
+    pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, StartAfter=after)
+    return (each["Key"] for page in pages for each in page.get("Contents", []))
+
+
 def versions(bucket: str, key: str) -> list[str]:
     """The ids of all versions and delete markers of the object."""
     pages = client("s3").get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=key)

@@ -26,6 +26,11 @@ class SigningSecret:
         return hmac.digest(self.derived("fingerprint"), text, "sha256").hex()
 
 
+def require() -> None:
+    """Raise where the secret cannot be read now."""
+    client("secretsmanager").get_secret_value(SecretId=config().signing_secret_arn)
+
+
 @cache
 def signing_secret() -> SigningSecret:
     """The secret that the template generated."""

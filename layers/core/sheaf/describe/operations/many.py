@@ -166,10 +166,10 @@ ROUTES: Operations = {
         errors=(409,),
     ),
     ("POST", "/v1/gdpr/export-data"): Operation(
-        "All data of a person in one file, as a job",
+        "All data of a person in one archive, as a job: one's own, or for admins that of a user or an address",
         "jobs",
         {202: JOB},
-        body=record({"userId": ID}, optional=("userId",)),
+        body=record({"userId": ID, "email": {"type": "string"}}, optional=("userId", "email")),
         example={},
         write=True,
         errors=(404, 409),

@@ -40,9 +40,7 @@ def _list(request: Request) -> Reply:
 
 
 def _page(request: Request, kinds: tuple[str, ...] = ()) -> Reply:
-    asked = dict(request.query)
-    window: dict[str, str] = {name: asked.pop(name) for name in ("limit", "cursor") if name in asked}
-    limit, cursor = query.window_of(window)
+    asked, limit, cursor = query.filters_and_window(request.query)
     found = progress.listing(request.caller, asked, limit, cursor or None, kinds=kinds)
     return paged(found.jobs, limit, found.next_cursor)
 

@@ -60,7 +60,7 @@ def _end_sessions(request: Request) -> Reply:
     """All, or with `?except=current` all others."""
     _require_user(request)
     kept = query.choice_of(request.query, "except", ("current",))
-    ended = sessions.end_all(request.caller, request.caller.principal, request.caller.session if kept else None)
+    ended = login.end_all(request.caller, request.caller.session if kept else None)
     return Reply({"ended": ended})
 
 

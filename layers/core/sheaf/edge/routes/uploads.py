@@ -9,7 +9,8 @@ from sheaf.edge.api import Api, later
 from sheaf.edge.envelope import NOTHING, Reply
 from sheaf.edge.request import Request
 from sheaf.edge.shapes import UPLOAD, plain
-from sheaf.features.uploads import announce, parts, reading, receipts
+from sheaf.features.uploads import announce, parts, reading
+from sheaf.records import receipts
 
 _FILES = "/v1/uploads"
 _ROWS = "sheaf.edge.routes.upload_rows"

@@ -81,9 +81,7 @@ def _rotate(request: Request, webhook_id: str) -> Reply:
 
 
 def _deliveries(request: Request, webhook_id: str) -> Reply:
-    asked = dict(request.query)
-    window: dict[str, str] = {name: asked.pop(name) for name in ("limit", "cursor") if name in asked}
-    limit, cursor = query.window_of(window)
+    asked, limit, cursor = query.filters_and_window(request.query)
     found = history.listing(request.caller, webhook_id, asked, limit, cursor or None)
     return paged(found.deliveries, limit, found.next_cursor)
 

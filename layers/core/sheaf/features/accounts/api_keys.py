@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sheaf.access import networks, roles, tokens
+from sheaf.access import networks, persons, roles, tokens
 from sheaf.access.caller import Caller
 from sheaf.base import ids
 from sheaf.base.bounds import API_KEY_SECONDS, API_KEYS, ROTATION_SECONDS, SCOPES
@@ -14,6 +14,7 @@ from sheaf.base.config import config
 from sheaf.base.errors import Conflict, NotFound, PermissionDenied, ValidationFailed
 from sheaf.entity.body import object_of
 from sheaf.entity.names import ROLES, Role
+from sheaf.records import notes
 from sheaf.records.once import Once, put_once
 from sheaf.store import keys, table
 from sheaf.store.table import ConditionFailed, Item, Span, Write
@@ -77,17 +78,20 @@ def create(caller: Caller, terms: Terms, once: Once | None = None) -> tuple[dict
         raise Conflict(f"A tenant has {API_KEYS} API keys at most")
     key_id, secret = ids.new("key"), tokens.new_api_key(caller.tenant)
     principal = tokens.principal_of_key(secret)
-    item = {"by": caller.principal, "own": person_of(caller), "at": iso(now_ms()), "p": principal, "rev": 0, **_described(terms)}
+    item = {
+        "by": caller.principal,
+        "own": persons.person_of(caller),
+        "at": iso(now_ms()),
+        "p": principal,
+        "rev": 0,
+        **_described(terms),
+    }
     first = put_once([
         Write(config().control_table, "put", keys.api_key(caller, key_id), item=item, condition=_FRESH),
         Write(config().limits_table, "put", keys.principal(caller, principal), item=_principal(key_id, terms), condition=_FRESH),
+        notes.note(caller, "api_key.created", key_id, _told(terms)),
     ], once, made=key_id)  # fmt: skip
     return (show(caller, first["made"]), None) if first else (_shown({"sk": key_id, **item}, None), secret)
-
-
-def person_of(caller: Caller) -> str:
-    """The user behind a caller: oneself, or whoever made the key (or the key that made it)."""
-    return str(find(caller, caller.principal)["own"]) if caller.kind == "key" else caller.principal
 
 
 def find(caller: Caller, key_id: str) -> Item:
@@ -124,6 +128,7 @@ def change(caller: Caller, key_id: str, body: object, once: Once | None = None) 
     if former and (old := table.get(config().limits_table, former)):
         # A former secret keeps its end, unless the key itself ends before.
         writes.append(_bounding(former, {**bounds, "exp": min(old["exp"], terms.expires or old["exp"])}))
+    writes.append(notes.note(caller, "api_key.updated", key_id, _told(terms), before=_told(_terms(row))))
     _commit(caller, row, once, writes, expression=table.setting(described), values=described)
     return show(caller, key_id)
 
@@ -152,6 +157,7 @@ def rotate(caller: Caller, key_id: str, body: object, once: Once | None = None) 
         Write(config().limits_table, "put", keys.principal(caller, principal), item=_principal(key_id, terms), condition=_FRESH),
         retired,
         *([Write(config().limits_table, "delete", keys.principal(caller, before))] if before else []),
+        notes.note(caller, "api_key.rotated", key_id, {"graceSeconds": grace}),
     ], expression="SET #p = :new, #turned = :at" + (", #pp = :was" if grace else " REMOVE #pp"),
         values={"new": principal, "at": iso(now_ms()), "was": row["p"] if grace else None})  # fmt: skip
     return show(caller, key_id), None if first else secret
@@ -163,7 +169,8 @@ def revoke(caller: Caller, key_id: str, once: Once | None = None) -> None:
         return
     row = find(caller, key_id)
     both = [keys.principal(caller, each) for each in (row["p"], row.get("pp")) if each]
-    _commit(caller, row, once, [Write(config().limits_table, "delete", key) for key in both])
+    noted = notes.note(caller, "api_key.revoked", key_id, before=_told(_terms(row)))
+    _commit(caller, row, once, [*(Write(config().limits_table, "delete", key) for key in both), noted])
 
 
 def _shown(row: Item, principal: Item | None) -> dict[str, Any]:
@@ -203,6 +210,13 @@ def _require_within(caller: Caller, terms: Terms) -> None:
         raise PermissionDenied("A key cannot last longer than the key that makes it")
     if mine.addresses and not (terms.addresses and networks.within(terms.addresses, mine.addresses)):
         raise PermissionDenied("A key cannot be used from more addresses than the key that makes it")
+
+
+def _told(terms: Terms) -> dict[str, Any]:
+    """What the audit log is told of a key."""
+    return {"name": terms.name, "role": terms.role, "scopes": sorted(terms.scopes) if terms.scopes is not None else None,
+            "expiresAt": iso(terms.expires * 1000) if terms.expires else None,
+            "allowedIps": sorted(terms.addresses) if terms.addresses else None}  # fmt: skip
 
 
 def _described(terms: Terms) -> Item:

@@ -16,7 +16,7 @@ from sheaf.entity import registry
 from sheaf.entity.body import object_of
 from sheaf.entity.hooks import Change
 from sheaf.features.accounts.letters import is_admitted, link, look_up
-from sheaf.records import read
+from sheaf.records import notes, read
 from sheaf.records.once import Once, put_once
 from sheaf.store import keys, table
 from sheaf.store.table import ConditionFailed, Item, Write
@@ -29,7 +29,8 @@ def invite(caller: Caller, body: object, once: Once | None) -> dict[str, Any]:
     if once and (first := once.found()):
         return shown(find(caller, first["invitation"]))
     put, key = inviting(caller, caller.principal, body)
-    first = put_once([put], once, invitation=key.sk)
+    told = {"email": put.item["email"], "role": put.item["role"]}
+    first = put_once([put, notes.note(caller, "invitation.created", key.sk, told, personal=("email",))], once, invitation=key.sk)
     return shown(find(caller, first["invitation"] if first else key.sk))
 
 
@@ -70,7 +71,7 @@ def revoke(caller: Caller, invitation_id: str, once: Once | None) -> None:
     """Take an invitation back; raises NotFound, Conflict where it was accepted."""
     item = find(caller, invitation_id)
     try:
-        put_once([_revoking(item)], once, invitation=item["sk"])
+        put_once([_revoking(item), notes.note(caller, "invitation.revoked", item["sk"])], once, invitation=item["sk"])
     except ConditionFailed:
         raise Conflict("The invitation was accepted already") from None
 
@@ -80,7 +81,7 @@ def revoke_all(caller: Caller, email: str) -> None:
     for item in table.query(config().control_table, keys.invitation(caller, "").pk):
         if item["email"] == email and item["st"] == "open":
             with suppress(ConditionFailed):  # it was accepted meanwhile
-                table.commit([_revoking(item)])
+                table.commit([_revoking(item), notes.note(caller, "invitation.revoked", item["sk"])])
 
 
 def _revoking(item: Item) -> Write:

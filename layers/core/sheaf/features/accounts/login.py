@@ -20,6 +20,7 @@ from sheaf.base.errors import (
 )
 from sheaf.entity.body import object_of
 from sheaf.features.accounts import letters, people
+from sheaf.records import notes
 from sheaf.records.once import Once, put_once
 from sheaf.store import keys, table
 from sheaf.store.table import ConditionFailed, Item
@@ -59,12 +60,13 @@ def login(email: str, password: str, device: Device, request_id: str) -> tuple[G
             raise EmailNotVerified("Please verify your email before logging in")
         raise Unauthenticated(WRONG)
     tries.clear_login(mailbox)
-    scope = Caller(account["tn"], account["us"], "user", request_id)
+    scope = Caller(account["tn"], account["us"], "user", request_id, address=device.address)
     _require_active(scope)
     if passwords.is_dated(account["hash"]):
         _renew_hash(mailbox, account, passwords.hashed(password))
     try:
-        grant = sessions.begin(scope, account["us"], device)
+        told = {"device": sessions.device_name(device.agent)}
+        grant = sessions.begin(scope, account["us"], device, lambda session: notes.note(scope, "session.created", session, told))
     except InvalidToken:
         raise AccountSuspended("This account is suspended") from None
     return grant, scope.tenant, people.view(people.profile(scope, account["us"]))
@@ -98,10 +100,17 @@ def end(caller: Caller, session: str, once: Once | None) -> None:
     if once and once.found():
         return
     try:
-        put_once([sessions.ending_one(caller, caller.principal, session)], once, session=session)
+        put_once([sessions.ending_one(caller, caller.principal, session), notes.note(caller, "session.ended", session)], once,
+                 session=session)  # fmt: skip
     except ConditionFailed:
         raise NotFound(f"There is no session {session!r}") from None
     sessions.drop(caller, caller.principal, session)
+
+
+def end_all(caller: Caller, keep: str | None) -> int:
+    """End every session of the caller but `keep`; how many there were. Raises InvalidToken where `keep` is not live."""
+    table.commit([notes.note(caller, "session.all_ended", caller.principal, {"except": keep})])
+    return sessions.end_all(caller, caller.principal, keep)
 
 
 def _wait_for_step(started: float) -> None:

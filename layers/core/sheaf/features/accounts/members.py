@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from sheaf.access import limits, roles, tenants, tries
+from sheaf.access import limits, persons, roles, tenants, tries
 from sheaf.access.caller import Caller
 from sheaf.base import ids
 from sheaf.base.bounds import USER_ACTIONS
@@ -26,7 +26,7 @@ from sheaf.jobs import machine
 from sheaf.jobs.machine import Status
 from sheaf.jobs.runner import Result, Task
 from sheaf.jobs.shapes import Chunks
-from sheaf.records import read
+from sheaf.records import notes, read
 from sheaf.records.once import Once
 from sheaf.records.page import Page, page
 from sheaf.records.rows import Stamp
@@ -77,7 +77,7 @@ def change(caller: Caller, user_id: str, body: object) -> dict[str, Any]:
         wrong["status"] = "must be active, suspended or banned"
     if wrong:
         raise ValidationFailed.naming(wrong)
-    _require_another(api_keys.person_of(caller), user_id, fields)
+    _require_another(persons.person_of(caller), user_id, fields)
     roles.require_grant(caller, str(fields.get("role", "user")))
 
     def decide(person: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -95,7 +95,7 @@ def remove(caller: Caller, user_id: str, once: Once | None = None) -> None:
     """Take a user out of the tenant; raises NotFound, Conflict."""
     if once and once.found():
         return
-    _require_another(api_keys.person_of(caller), user_id, {"status": "removed"})
+    _require_another(persons.person_of(caller), user_id, {"status": "removed"})
     invitations.revoke_all(caller, people.profile(caller, user_id)["email"])
     people.remove(caller, user_id, once)
 
@@ -105,13 +105,14 @@ def welcome(caller: Caller, user_id: str) -> None:
     person = people.profile(caller, user_id)
     if people.account_of(user_id, person["email"]):
         raise Conflict("This user has a password already; forgot sends a mail")
-    table.commit([_welcoming(caller, user_id, person["email"])])
+    table.commit([_welcoming(caller, user_id, person["email"]), notes.note(caller, "user.welcomed", user_id)])
 
 
 def unlock(caller: Caller, user_id: str) -> None:
     """Forget a user's wrong passwords; raises NotFound."""
     email = people.profile(caller, user_id)["email"]
     if people.account_of(user_id, email):
+        table.commit([notes.note(caller, "user.unlocked", user_id)])
         tries.clear_login(keys.mailbox(email))
 
 
@@ -119,6 +120,7 @@ def refill(caller: Caller, principal: str) -> dict[str, Any]:
     """Give a user or an API key of the tenant the window of this minute back; raises NotFound."""
     is_key = principal.startswith("key_")
     name = api_keys.find(caller, principal)["p"] if is_key else people.profile(caller, principal)["id"]
+    table.commit([notes.note(caller, "rate_limit.reset", principal)])
     limits.refill(keys.principal(caller, name))
     return {"principal": principal, "reset": True}
 
@@ -150,7 +152,7 @@ def accept(caller: Caller, body: object, once: Once | None) -> Item:
     plan = {
         "action": action,
         "role": role,
-        "person": api_keys.person_of(caller),
+        "person": persons.person_of(caller),
         "ids": to_json([each[:80] for each in wanted]).decode(),
         "file": _RESULTS,
     }

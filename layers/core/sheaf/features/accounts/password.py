@@ -11,6 +11,7 @@ from sheaf.base.config import config
 from sheaf.base.errors import Conflict, InvalidLink, InvalidToken, NotFound, PermissionDenied, ValidationFailed
 from sheaf.entity.body import object_of
 from sheaf.features.accounts import letters, people
+from sheaf.records import notes
 from sheaf.records.commit import AlongFailed
 from sheaf.records.once import Once, put_once
 from sheaf.store import keys, table
@@ -51,7 +52,8 @@ def _renew(letter: Item, made: str, request_id: str) -> None:
     if account is None or account.get("set", 0) > ids.time_of(letter["sk"]):
         raise InvalidLink  # a password was set after this letter was asked for
     scope = tenants.setup(account["tn"], request_id)
-    table.commit([letters.use(letter, account["us"]), _set(mailbox, account, made), sessions.ending(scope, account["us"])])
+    noted = notes.note(scope, "password.reset", account["us"])
+    table.commit([letters.use(letter, account["us"]), _set(mailbox, account, made), sessions.ending(scope, account["us"]), noted])
 
 
 def _require_same(letter: Item, password: str) -> None:
@@ -87,8 +89,8 @@ def change(caller: Caller, body: object, once: Once | None) -> None:
     made = passwords.hashed(fields["password"])
     try:
         put_once(
-            [_set(mailbox, account, made), sessions.ending(caller, caller.principal, caller.session)], once, user=caller.principal
-        )
+            [_set(mailbox, account, made), sessions.ending(caller, caller.principal, caller.session),
+             notes.note(caller, "password.changed", caller.principal)], once, user=caller.principal)  # fmt: skip
     except ConditionFailed as failure:
         if failure.position == 0:
             raise Conflict("The password was changed elsewhere just now") from None

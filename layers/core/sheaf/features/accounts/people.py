@@ -1,12 +1,13 @@
 """A person: the profile row, the credentials, the principal. They are made and changed together, in one transaction."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal
 
 from sheaf.access.caller import Caller
 from sheaf.base.config import config
-from sheaf.base.errors import Conflict, LastAdmin, PreconditionFailed, Unavailable
+from sheaf.base.errors import Conflict, LastAdmin, NotFound, PreconditionFailed, Unavailable
 from sheaf.entity import registry
 from sheaf.records import read, write
 from sheaf.records.commit import AlongFailed
@@ -116,6 +117,12 @@ def remove(caller: Caller, user_id: str, once: Once | None) -> Row:
                 continue  # the account has gone meanwhile
             raise LastAdmin("A tenant keeps at least one active admin") from None
     raise Unavailable("Other writers keep changing this user; try again")
+
+
+def forget(caller: Caller, user_id: str) -> None:
+    """`remove` for whoever asks for it once more: nothing where the person is gone."""
+    with suppress(NotFound):
+        remove(caller, user_id, None)
 
 
 def profile(scope: Caller, user_id: str) -> dict[str, Any]:

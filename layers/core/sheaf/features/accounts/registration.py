@@ -13,6 +13,7 @@ from sheaf.entity.body import object_of
 from sheaf.entity.hooks import Change
 from sheaf.features.accounts import invitations, letters, people
 from sheaf.features.accounts.people import KnownAddress
+from sheaf.records import notes
 from sheaf.records.commit import AlongFailed
 from sheaf.records.once import Once
 from sheaf.store import keys
@@ -82,7 +83,8 @@ def _open(letter: Item, request_id: str) -> None:
     at_ms = ids.time_of(letter["sk"])
     scope = tenants.setup(ids.derived("tnt", at_ms, f"{letter['sk']}:tenant"), request_id)
     user_id = ids.derived("usr", at_ms, f"{letter['sk']}:user")
-    along = (letters.use(letter, user_id), *tenants.writes(scope, letter["tenant"], "free", admins=1))
+    noted = notes.note(scope, "tenant.created", scope.tenant, {"name": letter["tenant"], "tier": "free"})
+    along = (letters.use(letter, user_id), *tenants.writes(scope, letter["tenant"], "free", admins=1), noted)
     fields = {"name": letter["name"], "email": letter["email"], "role": "admin", "status": "active", "emailVerified": True}
     try:
         people.create(scope, user_id, fields, letter["hash"], first=True, along=along)
@@ -95,7 +97,8 @@ def _has_joined(invitation: Item, person: Mapping[str, str], kept: str, once: On
     user_id = ids.new("usr")
     fields = {**person, "role": invitation["role"], "status": "active", "emailVerified": True}
     try:
-        people.create(scope, user_id, fields, kept, along=[invitations.accept(invitation, user_id)], once=once)
+        noted = notes.note(scope, "invitation.accepted", invitation["sk"], {"user": user_id})
+        people.create(scope, user_id, fields, kept, along=[invitations.accept(invitation, user_id), noted], once=once)
     except KnownAddress:
         return False
     except AlongFailed:

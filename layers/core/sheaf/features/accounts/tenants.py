@@ -2,15 +2,16 @@
 
 import hmac
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from sheaf.access import limits, networks, roles, tenants
+from sheaf.access import limits, networks, operators, tenants
 from sheaf.access.caller import Caller
 from sheaf.access.limits import PER_WINDOW
 from sheaf.base import ids
 from sheaf.base.clock import now, now_ms
 from sheaf.base.config import config
-from sheaf.base.errors import InvalidCursor, NotFound, PermissionDenied, ValidationFailed
+from sheaf.base.errors import InvalidCursor, NotFound, ValidationFailed
 from sheaf.entity import registry
 from sheaf.entity.body import object_of
 from sheaf.entity.filters import EVERYTHING
@@ -20,13 +21,14 @@ from sheaf.jobs import machine
 from sheaf.jobs.machine import Status
 from sheaf.jobs.runner import Result, Task
 from sheaf.jobs.shapes import Steps
-from sheaf.records import write
+from sheaf.records import notes, write
 from sheaf.records.once import Once, put_once
 from sheaf.records.page import candidates
 from sheaf.store import keys, table
 from sheaf.store.secrets import signing_secret
-from sheaf.store.table import ConditionFailed, Item
+from sheaf.store.table import ConditionFailed, Item, Write
 
+_WRITE = "tenants:write"
 _RESET_SECONDS = 300  # how long a confirmation is good
 _RESET_ROWS = 200  # rows of one step
 _KEPT = ("users",)  # a reset leaves people
@@ -37,7 +39,7 @@ def create(caller: Caller, body: object, once: Once | None) -> dict[str, Any]:
 
     Raises PermissionDenied, ValidationFailed.
     """
-    _require_operator(caller)
+    operators.require(caller, _WRITE)
     fields = object_of(body, "name", "tier", "adminEmail")
     wrong = _wrong({"tier": "free", **fields}, required=("name",))
     if wrong:
@@ -49,13 +51,16 @@ def create(caller: Caller, body: object, once: Once | None) -> dict[str, Any]:
             writes.append(inviting(made, caller.principal, {"email": fields["adminEmail"], "role": "admin"})[0])
         except ValidationFailed as error:
             raise ValidationFailed.naming({"adminEmail": error.fields.get("email", "is wrong")}) from None
+    told = {"name": fields["name"].strip(), "tier": fields.get("tier", "free")}
+    # Both sides: the operators did it, and it is the first thing that the tenant's own log tells.
+    writes += [notes.note(caller, "tenant.created", made.tenant, told), notes.note(made, "tenant.created", made.tenant, told)]
     found = put_once(writes, once, tenant=made.tenant)
     return tenants.shown(_found(tenants.setup(found["tenant"]) if found else made), "user")
 
 
 def listing(caller: Caller, limit: int, after: str) -> tuple[list[dict[str, Any]], str | None]:
     """An operator's page of tenants, by age, and where the next one begins; raises PermissionDenied."""
-    _require_operator(caller, "tenants:read")
+    operators.require(caller, "tenants:read")
     if after and not ids.is_id(after, "tnt"):
         raise InvalidCursor("The cursor is damaged; start again without it")
     listed = table.query(config().control_table, keys.tenants(), after=after, page=limit + 1)
@@ -77,7 +82,7 @@ def change(caller: Caller, tenant_id: str, body: object, address: str) -> dict[s
     fields = object_of(body, "name", "adminIps", "tier", "status")
     scope = _scope(caller, tenant_id)
     if {"tier", "status"} & fields.keys():
-        _require_operator(caller)
+        operators.require(caller, _WRITE)
     wrong = _wrong(fields)
     if scope.tenant != caller.tenant:
         wrong |= dict.fromkeys(sorted({"name", "adminIps"} & fields.keys()), "is the tenant's own")
@@ -97,7 +102,7 @@ def change(caller: Caller, tenant_id: str, body: object, address: str) -> dict[s
         wrong[""] = "must hold name, adminIps, tier or status"
     if wrong:
         raise ValidationFailed.naming(wrong)
-    _update(scope, values)
+    _update(caller, scope, values)
     tenants.forget()
     return tenants.shown(_found(scope), _sees(caller, scope))
 
@@ -150,33 +155,21 @@ class ResetWork(Steps):
         return {}
 
 
-def is_operator(caller: Caller, permission: str) -> bool:
-    """Whether the caller is an admin of the tenant that owns the installation, and its scopes cover the permission."""
-    if caller.role != "admin" or not roles.covers(caller.scopes, permission):
-        return False
-    site = table.get(config().control_table, keys.site())
-    return site is not None and site["tn"] == caller.tenant
-
-
 def refill(caller: Caller, tenant_id: str) -> dict[str, Any]:
     """An operator gives a tenant its quota of this window back; raises NotFound, PermissionDenied."""
-    _require_operator(caller)
+    operators.require(caller, _WRITE)
     scope = _scope(caller, tenant_id)
     _found(scope)
+    table.commit([notes.note(caller, "rate_limit.reset", tenant_id)])
     limits.refill(keys.quota(scope))
     return {"tenant": tenant_id, "reset": True}
 
 
-def _require_operator(caller: Caller, permission: str = "tenants:write") -> None:
-    if not is_operator(caller, permission):
-        raise PermissionDenied("Only operators of this installation may do this")
-
-
-def _scope(caller: Caller, tenant_id: str, permission: str = "tenants:write") -> Caller:
+def _scope(caller: Caller, tenant_id: str, permission: str = _WRITE) -> Caller:
     """The tenant of a path as a scope; raises NotFound for another one's unless the caller is an operator."""
     if tenant_id == caller.tenant:
         return caller
-    if ids.is_id(tenant_id, "tnt") and is_operator(caller, permission):
+    if ids.is_id(tenant_id, "tnt") and operators.includes(caller, permission):
         return tenants.setup(tenant_id, caller.request_id)
     raise _missing(tenant_id)
 
@@ -197,10 +190,16 @@ def _missing(tenant_id: str) -> NotFound:
     return NotFound(f"There is no tenant {tenant_id[:80]!r}")
 
 
-def _update(scope: Caller, values: dict[str, Any]) -> None:
+def _update(caller: Caller, scope: Caller, values: dict[str, Any]) -> None:
+    before = tenants.shown(_found(scope))
+    after = before | {name: values[short] for name, short in (("name", "name"), ("tier", "tier"), ("status", "st"))
+                      if short in values} | ({"adminIps": sorted(values["ips"] or ())} if "ips" in values else {})  # fmt: skip
+    changed = Write(config().control_table, "update", keys.tenant(scope), expression=table.setting(values),
+                    condition="attribute_exists(#pk)", values=values)  # fmt: skip
+    # An operator's change of another tenant stands in that tenant's log, and in the operators' own.
+    logs = [replace(caller, tenant=scope.tenant), *([caller] if scope.tenant != caller.tenant else [])]
     try:
-        table.update(config().control_table, keys.tenant(scope), table.setting(values), condition="attribute_exists(#pk)",
-                     values=values)  # fmt: skip
+        put_once([changed, *(notes.note(log, "tenant.updated", scope.tenant, after, before=before) for log in logs)], None)
     except ConditionFailed:
         raise _missing(scope.tenant) from None
 

@@ -13,9 +13,9 @@ from sheaf.base.clock import iso
 from sheaf.base.config import config
 from sheaf.entity import registry
 from sheaf.features.export.encode import MEDIA_TYPES
-from sheaf.features.export.work import ended, file_name, write_workbook
+from sheaf.features.export.work import file_name, write_workbook
 from sheaf.formats import csv, ndjson
-from sheaf.jobs import machine
+from sheaf.jobs import files, machine
 from sheaf.jobs.machine import Status
 from sheaf.jobs.runner import Result, Task
 from sheaf.jobs.shapes import Steps
@@ -58,7 +58,7 @@ class AnalyticsWork(Steps):
         else:
             name = keys.job_object(caller, job["sk"], file_name(job))
             blobs.put(config().jobs_bucket, name, b"".join(_encoded(job["format"], rows)), MEDIA_TYPES[job["format"]])
-        return ended(caller, job, len(rows))
+        return files.ended(caller, job, file_name(job), len(rows))
 
 
 def _encoded(form: str, rows: Sequence[Sequence[Any]]) -> Iterator[bytes]:

@@ -17,7 +17,6 @@ from sheaf.entity.names import camel
 from sheaf.entity.query import NEWEST_FIRST
 from sheaf.entity.registry import EntityType, find, paths
 from sheaf.jobs import machine
-from sheaf.records import read
 from sheaf.records.once import Once
 from sheaf.records.plan import Wanted
 from sheaf.store.table import Item
@@ -82,25 +81,6 @@ def accept_data(caller: Caller, body: object, once: Once | None = None, *, camel
     permission = f"{entity.path}:export"
     roles.require(caller, permission, roles.least_of(permission, entity.model.access))
     return accept(caller, entity, rest, once, camelled=camelled)
-
-
-def accept_package(caller: Caller, body: object, once: Once | None = None) -> Item:
-    """Put a person's data, of `{"userId"?}`, down as a job: one's own, or as an admin anybody's of the tenant.
-
-    Raises ValidationFailed, NotFound, PermissionDenied.
-    """
-    if once and (first := once.found()):
-        return machine.find(caller, first["job"])
-    asked = object_of(body, "userId")
-    mine = caller.principal if caller.kind == "user" else None
-    subject = asked.get("userId", mine)
-    if not isinstance(subject, str):
-        raise ValidationFailed.naming({"userId": "is required: an API key is no person" if mine is None else "must be a string"})
-    if subject != mine:
-        roles.require(caller, "members:read", roles.FIXED["members:read"])
-    read.one(caller, find("users"), subject)
-    return machine.accept(caller, "package", job_id=machine.new_id(), entity="users", chunks=1, total=0,
-                          plan={"subject": subject, "format": "json"}, once=once)  # fmt: skip
 
 
 def _accept_analytics(caller: Caller, body: dict[str, Any], once: Once | None) -> Item:

@@ -5,21 +5,17 @@ Step n goes on after the last row of step n-1 and ends when its time is up. The 
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from hashlib import sha256
 from itertools import islice
 from typing import IO, Any
 
-from pydantic_core import to_json
-
 from sheaf.access.caller import Caller
 from sheaf.base.bounds import EXPORT_SORTED_ROWS, EXPORT_STEP_SECONDS, XLSX_EXPORT_ROWS
-from sheaf.base.clock import iso, now_ms
 from sheaf.base.config import config
 from sheaf.base.errors import IndexRequired, UnreadableFile
 from sheaf.entity.registry import EntityType, find
 from sheaf.features.export.encode import MEDIA_TYPES, cells, encoded
 from sheaf.features.export.request import Export
-from sheaf.jobs import machine
+from sheaf.jobs import files, machine
 from sheaf.jobs.machine import Status
 from sheaf.jobs.runner import JobFailed, Result, Task
 from sheaf.jobs.shapes import Steps
@@ -65,20 +61,7 @@ class ExportWork(Steps):
         if good[0]["upload"]:
             etags = [etag for step in good for etag in step["etags"].split(",") if etag]
             blobs.finish_multipart(bucket, name, good[0]["upload"], etags)
-        return ended(caller, job, sum(step["rows"] for step in good))
-
-
-def ended(caller: Caller, job: Item, rows: int) -> Result:
-    """What a file that is there adds to its job's row; its manifest is written beside it."""
-    bucket, name = config().jobs_bucket, file_name(job)
-    digest, size = sha256(), 0
-    for piece in blobs.stream(bucket, keys.job_object(caller, job["sk"], name)):
-        digest.update(piece)
-        size += len(piece)
-    told: dict[str, int | str] = {"file": name, "rows": rows, "bytes": size, "sha256": digest.hexdigest()}
-    manifest = {**told, "format": job["format"], "entity": job["entity"], "job": job["sk"], "createdAt": iso(now_ms())}
-    blobs.put(bucket, keys.job_object(caller, job["sk"], "manifest.json"), to_json(manifest), "application/json")
-    return {**told, "files": to_json({"manifest": "manifest.json"}).decode()}
+        return files.ended(caller, job, file_name(job), sum(step["rows"] for step in good))
 
 
 def file_name(job: Item) -> str:

@@ -11,7 +11,7 @@ from sheaf.base.clock import iso, now_ms
 from sheaf.base.config import config
 from sheaf.base.errors import NotFound, ValidationFailed
 from sheaf.entity.body import object_of
-from sheaf.records import roster
+from sheaf.records import notes, roster
 from sheaf.store import keys, table
 from sheaf.store.table import Item
 
@@ -48,7 +48,8 @@ def register(caller: Caller, text: str, name: str) -> Mapping[str, Any]:
     key = keys.graphql_operation(caller, digest_of(text))
     item: Item = {"q": text, "n": name, "u": now_ms(), "a": caller.principal}
     if (found := table.get(config().control_table, key)) is None:
-        roster.join(caller, _KIND, key, item, None, most=GRAPHQL_OPERATIONS)
+        noted = notes.note(caller, "graphql_operation.registered", key.sk, {"name": name})
+        roster.join(caller, _KIND, key, item, None, most=GRAPHQL_OPERATIONS, noted=noted)
     return _shown({**(found or item), "sk": key.sk})
 
 
@@ -70,8 +71,9 @@ def show(caller: Caller, digest: str) -> Mapping[str, Any]:
 
 def remove(caller: Caller, digest: str) -> None:
     """Forget an operation; raises NotFound."""
-    show(caller, digest)
-    roster.leave(caller, _KIND, keys.graphql_operation(caller, digest), None)
+    before = show(caller, digest)
+    noted = notes.note(caller, "graphql_operation.removed", digest, before={"name": before["name"]})
+    roster.leave(caller, _KIND, keys.graphql_operation(caller, digest), None, noted=noted)
 
 
 def _shown(item: Item) -> Mapping[str, Any]:

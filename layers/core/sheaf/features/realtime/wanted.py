@@ -16,7 +16,7 @@ from sheaf.entity import event_types, filters, registry
 from sheaf.entity.filters import EVERYTHING, Condition, Group, Test
 from sheaf.entity.registry import EntityType
 from sheaf.features.realtime import sight
-from sheaf.records.events import Event
+from sheaf.records.events import NOTES, Event
 from sheaf.store.table import Item
 
 _NO_ROWS = ("events", "jobs", "webhooks")  # whose types may end in anything
@@ -36,7 +36,7 @@ class Wanted:
 
     def is_hinted(self, item: Item) -> bool:
         """Whether a change may hold such an event, by what the index of the log says of it."""
-        if self.paths and item["pa"] not in self.paths:
+        if item["pa"] == NOTES or (self.paths and item["pa"] not in self.paths):
             return False
         return any(self._names(type_) for type_ in (item["ty"], *item.get("al", ())))
 

@@ -13,9 +13,8 @@ from sheaf.base.config import config
 from sheaf.base.errors import NotFound, PreconditionFailed, Unavailable
 from sheaf.entity.names import LIVE
 from sheaf.entity.registry import files
-from sheaf.features.uploads import receipts
 from sheaf.formats.magic import Inspector
-from sheaf.records import read, write
+from sheaf.records import read, receipts, write
 from sheaf.records.options import Options
 from sheaf.records.rows import Row, fields_of
 from sheaf.store import blobs, keys, scanner

@@ -10,7 +10,7 @@ from sheaf.base.clock import now_ms
 from sheaf.base.errors import InvalidParameter
 from sheaf.base.log import log
 from sheaf.entity import event_types, filters, registry
-from sheaf.records.events import Event
+from sheaf.records.events import NOTES, Event
 from sheaf.store.keys import Scope
 from sheaf.store.table import Item
 
@@ -23,8 +23,8 @@ def imagined(scope: Scope, type_: str, data: Mapping[str, Any]) -> Event:
 
 
 def is_told(event: Event) -> bool:
-    """Whether webhooks may be told of an event: rows that only their owners see are nobody else's."""
-    return event.path not in registry.PRIVATE
+    """Whether webhooks may be told of an event: no notes, no quiet ones, no rows that only their owners see."""
+    return event.path not in (*registry.PRIVATE, NOTES) and not event.quiet
 
 
 def wants(webhook: Item, event: Event) -> bool | None:

@@ -12,7 +12,7 @@ from sheaf.base.config import config
 from sheaf.base.errors import Conflict, NotFound
 from sheaf.features.webhooks import health, sealed, terms
 from sheaf.features.webhooks.terms import Terms
-from sheaf.records import roster
+from sheaf.records import notes, roster
 from sheaf.records.once import Once, put_once
 from sheaf.store import keys, table
 from sheaf.store.keys import Scope
@@ -20,6 +20,7 @@ from sheaf.store.table import ConditionFailed, Item, Write
 
 _ASKED = 20  # former terms that an endpoint remembers, for events that happened under them
 _TRIES = 5
+_KIND = "webhooks"
 
 
 def register(caller: Caller, body: object, once: Once | None = None) -> dict[str, Any]:
@@ -46,7 +47,9 @@ def register(caller: Caller, body: object, once: Once | None = None) -> dict[str
         "q": caller.request_id,
         "n": secrets.token_hex(8),
     }
-    if first := roster.join(caller, "webhooks", keys.webhook(caller, webhook_id), item, once, most=WEBHOOKS, webhook=webhook_id):
+    noted = notes.note(caller, "webhook.created", webhook_id, _told(item))
+    if first := roster.join(caller, _KIND, keys.webhook(caller, webhook_id), item, once, most=WEBHOOKS, noted=noted,
+                            webhook=webhook_id):  # fmt: skip
         return show(caller, first["webhook"])
     return shown({"sk": webhook_id, **item}, None) | ({} if asked.secret else {"secret": secret})
 
@@ -90,7 +93,7 @@ def change(caller: Caller, webhook_id: str, body: object, once: Once | None = No
         return described
 
     moved: list[bool] = []
-    found = _update(caller, webhook_id, patched, once)
+    found = _update(caller, webhook_id, "webhook.updated", patched, once)
     # What the former receiver did says nothing about the new one.
     return _begun_anew(caller, found) if moved and moved[-1] else found
 
@@ -104,7 +107,7 @@ def enable(caller: Caller, webhook_id: str, once: Once | None = None) -> dict[st
         asked = _asked(_terms(item), now_ms())
         return {"st": "enabled", "why": None, "asked": [*item["asked"][1 - _ASKED :], asked]}
 
-    return _begun_anew(caller, _update(caller, webhook_id, enabled, once))
+    return _begun_anew(caller, _update(caller, webhook_id, "webhook.enabled", enabled, once))
 
 
 def disable(caller: Caller, webhook_id: str, reason: str, once: Once | None = None) -> dict[str, Any]:
@@ -116,12 +119,12 @@ def disable(caller: Caller, webhook_id: str, reason: str, once: Once | None = No
         nothing = {"from": now_ms(), "events": []}
         return {"st": "disabled", "why": reason, "asked": [*item["asked"][1 - _ASKED :], nothing]}
 
-    return _update(caller, webhook_id, disabled, once)
+    return _update(caller, webhook_id, "webhook.disabled", disabled, once)
 
 
 def warn(caller: Caller, webhook_id: str, percent: int, since_ms: int) -> None:
     """Note that a webhook has failed for so much of the time after which it is disabled; the stream tells the tenant."""
-    _update(caller, webhook_id, lambda _: {"warned": percent, "since": since_ms, "told": now_ms()}, None)
+    _update(caller, webhook_id, "webhook.warned", lambda _: {"warned": percent, "since": since_ms, "told": now_ms()}, None)
 
 
 def rotate(caller: Caller, webhook_id: str, body: object, once: Once | None = None) -> dict[str, Any]:
@@ -136,7 +139,7 @@ def rotate(caller: Caller, webhook_id: str, body: object, once: Once | None = No
         place = sealed.place(caller, webhook_id)
         return {"keys": [sealed.key(secret, place), *sealed.retired(item["keys"], now() + overlap if overlap else 0)]}
 
-    found = _update(caller, webhook_id, rotated, once)
+    found = _update(caller, webhook_id, "webhook.secret_rotated", rotated, once)
     return found if given or (once and once.replayed) else found | {"secret": secret}
 
 
@@ -145,12 +148,13 @@ def remove(caller: Caller, webhook_id: str, once: Once | None = None) -> None:
     if once and once.found():
         return
     try:
-        find(caller, webhook_id)
+        before = find(caller, webhook_id)
     except NotFound:
         if once and once.found():  # our twin was faster
             return
         raise
-    roster.leave(caller, "webhooks", keys.webhook(caller, webhook_id), once, webhook=webhook_id)
+    noted = notes.note(caller, "webhook.deleted", webhook_id, before=_told(before))
+    roster.leave(caller, _KIND, keys.webhook(caller, webhook_id), once, noted=noted, webhook=webhook_id)
 
 
 def of_tenant(scope: Scope) -> Iterator[Item]:
@@ -184,7 +188,8 @@ def shown(item: Item, trouble: Item | None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _update(caller: Caller, webhook_id: str, change: Callable[[Item], Item], once: Once | None) -> dict[str, Any]:
+def _update(caller: Caller, webhook_id: str, action: str, change: Callable[[Item], Item],
+            once: Once | None) -> dict[str, Any]:  # fmt: skip
     """Commit what `change` makes of the row as it stands; read again where somebody else was faster."""
     if once and once.found():
         return show(caller, webhook_id)
@@ -198,7 +203,8 @@ def _update(caller: Caller, webhook_id: str, change: Callable[[Item], Item], onc
         write = Write(config().control_table, "update", keys.webhook(caller, webhook_id), expression=table.setting(values),
                       condition="#v = :before", values={**values, "before": item["v"]})  # fmt: skip
         try:
-            put_once([write], once, webhook=webhook_id)
+            put_once([write, notes.note(caller, action, webhook_id, _told({**item, **values}), before=_told(item))], once,
+                     webhook=webhook_id)  # fmt: skip
         except ConditionFailed as failure:
             if failure.old is None:
                 raise NotFound(f"There is no webhook {webhook_id!r}") from None
@@ -209,6 +215,12 @@ def _update(caller: Caller, webhook_id: str, change: Callable[[Item], Item], onc
     else:
         raise Conflict("Others change this webhook at the same time; try again")
     return show(caller, webhook_id)
+
+
+def _told(item: Item) -> Item:
+    """What the audit log is told of an endpoint: nothing that is secret."""
+    return {"url": item["url"], "events": item["events"], "status": item["st"], "reason": item.get("why"),
+            "filter": item.get("filter"), "headers": item.get("hn"), "description": item.get("desc")}  # fmt: skip
 
 
 def _begun_anew(caller: Caller, found: dict[str, Any]) -> dict[str, Any]:

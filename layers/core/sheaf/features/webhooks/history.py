@@ -10,8 +10,8 @@ from sheaf.base.bounds import DELIVERY_DAYS, SCANNED_ROWS
 from sheaf.base.clock import iso, now, now_ms
 from sheaf.base.config import config
 from sheaf.base.errors import InvalidCursor, InvalidParameter, NotFound
+from sheaf.entity.moments import span_of
 from sheaf.features.webhooks import endpoints, health, ledger
-from sheaf.features.webhooks.moments import moment_of
 from sheaf.records import events
 from sheaf.records.events import PARTS, Event
 from sheaf.store import keys, table
@@ -160,15 +160,7 @@ def _read(asked: Mapping[str, str], known: tuple[str, ...] = _FILTERS, span_ms: 
     wrong = {name[:80]: f"is not a parameter here; {', '.join(known)} are" for name in asked if name not in known}
     if asked.get("status", "pending") not in _STATUSES:
         wrong["status"] = f"must be {', '.join(_STATUSES[:-1])} or {_STATUSES[-1]}"
-    times: dict[str, int] = {}
-    for name in ("from", "to"):
-        if name in asked and name not in wrong:
-            try:
-                times[name] = moment_of(asked[name])
-            except ValueError as error:
-                wrong[name] = str(error)
-    if len(times) == 2 and times["to"] < times["from"]:
-        wrong["to"] = "must not be before from"
+    times = span_of(asked, wrong)
     if wrong:
         raise InvalidParameter.naming(wrong)
     low = times.get("from", times.get("to", now_ms()) - span_ms)

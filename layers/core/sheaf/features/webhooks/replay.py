@@ -9,24 +9,24 @@ from typing import Any, Literal
 from sheaf.access.caller import Caller
 from sheaf.base import ids
 from sheaf.base.bounds import DELIVERY_DAYS, EXPORT_STEP_SECONDS, SCANNED_ROWS, WEBHOOK_EVENTS
-from sheaf.base.clock import iso, now_ms
+from sheaf.base.clock import now_ms
 from sheaf.base.config import config
 from sheaf.base.errors import Conflict, InvalidParameter, ValidationFailed
 from sheaf.entity import event_types
 from sheaf.entity.body import object_of
+from sheaf.entity.moments import moment_of
 from sheaf.features.webhooks import again, catalogue, endpoints, hints, history, ledger
 from sheaf.features.webhooks.hints import Hint
-from sheaf.features.webhooks.moments import moment_of
 from sheaf.jobs import machine
 from sheaf.jobs.machine import Status
 from sheaf.jobs.runner import JobFailed, Result, Task
 from sheaf.jobs.shapes import Steps
-from sheaf.records import events
+from sheaf.records import days, events
 from sheaf.records.events import Event
 from sheaf.records.once import Once
 from sheaf.store import keys, table
-from sheaf.store.keys import Key, Scope
-from sheaf.store.table import Item, Span
+from sheaf.store.keys import Key
+from sheaf.store.table import Item
 
 Which = Literal["all", "missed", "dead"]
 _MISSED: Item = {"st": "dead"}  # what was never sent is like it
@@ -147,14 +147,14 @@ def _ask(scope: Caller, webhook_id: str, found: Sequence[Event], at_ms: int, mar
 
 def _events(scope: Caller, webhook: Item, replay: Replay, after: str) -> Iterator[tuple[str, list[Event]]]:
     """What a replay looks at, oldest first, each with the events to send of it. Raises InvalidParameter for a filter of old."""
-    low, high = ids.lowest("evt", replay.from_ms), ids.lowest("evt", replay.to_ms + 1)
     if replay.which == "dead":
+        low, high = ids.lowest("evt", replay.from_ms), ids.lowest("evt", replay.to_ms + 1)
         marks = history.troubled_since(scope, replay.webhook_id, low, high, after)
         while looked := list(islice(marks, _READ)):
             dead = history.dead_of(scope, replay.webhook_id, looked)
             yield from ((mark["sk"], [dead[mark["sk"]]] if mark["sk"] in dead else []) for mark in looked)
         return
-    source = _changes(scope, replay, low, high, after)
+    source = days.changes(scope, replay.from_ms, replay.to_ms + 1, after)
     while found := list(islice(source, _READ)):
         items = table.get_many(config().events_table, [key for _, key in found])
         changes = {key: events.from_item(scope, keys.changed_row(key.pk), item) for key, item in items.items()}
@@ -165,13 +165,3 @@ def _events(scope: Caller, webhook: Item, replay: Replay, after: str) -> Iterato
                 key: [event for event in many if fit.get(event.id, _MISSED)["st"] == "dead"] for key, many in wanted.items()
             }
         yield from ((event_id, wanted.get(key, [])) for event_id, key in found)
-
-
-def _changes(scope: Scope, replay: Replay, low: str, high: str, after: str) -> Iterator[tuple[str, Key]]:
-    """The keys of the changes of a time, day by day."""
-    first = ids.time_of(after) if after else max(replay.from_ms, ids.time_of(scope.tenant))  # nothing is older than its tenant
-    for day_ms in range(first // _DAY_MS * _DAY_MS, replay.to_ms + 1, _DAY_MS):
-        span = Span(keys.day(scope, iso(day_ms)[:10]), index="day", sort="id", low=max(low, after), high=high)
-        for item in table.query(config().events_table, span, page=1_000):
-            if item["id"] > after:
-                yield item["id"], Key(item["pk"], item["sk"])

@@ -4,6 +4,7 @@ A scope is the caller of a request or the worker of a message: nothing takes a t
 another tenant cannot be written by mistake. The few look-ups that have no tenant yet live under `@`.
 """
 
+from sheaf.store.keys.audit import *  # noqa: F403  # one module a table, one name for all
 from sheaf.store.keys.back import *  # noqa: F403  # one module a table, one name for all
 from sheaf.store.keys.buckets import *  # noqa: F403  # one module a table, one name for all
 from sheaf.store.keys.control import *  # noqa: F403  # one module a table, one name for all

@@ -41,6 +41,11 @@ def is_published(pk: str) -> bool:
     return pk.endswith("#published")
 
 
+def is_note(pk: str) -> bool:
+    """Whether a partition of Control holds what the audit log is to be told."""
+    return pk.endswith("#noted")
+
+
 def is_job(pk: str) -> bool:
     """Whether a partition of Control holds jobs."""
     return pk.endswith("#job")

@@ -26,6 +26,27 @@ def is_upload_object(object_key: str) -> bool:
     return "/uploads/" in object_key
 
 
+def backup_object(scope: Scope, backup_id: str, name: str) -> str:
+    """A file of a backup; without a name what stands before all of them."""
+    return f"{scope.tenant}/backups/{backup_id}/{name}"
+
+
+def heads(scope: Scope) -> str:
+    """Where the anchors of a tenant's audit log lie."""
+    return f"{scope.tenant}/heads/"
+
+
+def head(scope: Scope, segment: int, digest: str) -> str:
+    """The anchor of a segment; without a digest what stands before all of that segment's."""
+    return f"{heads(scope)}{segment:012d}-{digest}"
+
+
+def headed(object_key: str) -> tuple[int, str]:
+    """The segment and the hash that the key of an anchor tells."""
+    number, _, digest = object_key.rpartition("/")[2].partition("-")
+    return int(number), digest
+
+
 def job_object(scope: Scope, job_id: str, name: str) -> str:
     """A file of a job: its input, its result, its errors."""
     return f"{scope.tenant}/jobs/{job_id}/{name}"

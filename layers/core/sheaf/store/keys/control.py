@@ -75,6 +75,56 @@ def published(scope: Scope, row_id: str) -> Key:
     return Key(f"{scope.tenant}#published", row_id)
 
 
+def flags() -> str:
+    """The partition of the feature flags of the installation."""
+    return "@flags"
+
+
+def flag(key: str) -> Key:
+    """A feature flag."""
+    return Key(flags(), key)
+
+
+def flag_of(scope: Scope, key: str) -> Key:
+    """What a tenant has chosen for itself of a feature flag."""
+    return Key(f"{scope.tenant}#flags", key)
+
+
+def backup(scope: Scope, backup_id: str) -> Key:
+    """A backup."""
+    return Key(f"{scope.tenant}#backup", backup_id)
+
+
+def backup_schedule(scope: Scope) -> Key:
+    """When a tenant is backed up by itself."""
+    return Key(f"{scope.tenant}#backups", "schedule")
+
+
+def backups_due() -> str:
+    """The partition that lists the tenants with a schedule, by the time of their next backup."""
+    return "@backups"
+
+
+def backup_due(scope: Scope, at: int) -> Key:
+    """A tenant in that list."""
+    return Key(backups_due(), f"{at:012d}#{scope.tenant}")
+
+
+def restore(scope: Scope, restore_id: str) -> Key:
+    """A restore: what it would do, who has confirmed it, what became of it."""
+    return Key(f"{scope.tenant}#restore", restore_id)
+
+
+def erased(scope: Scope, row_id: str) -> Key:
+    """That the personal values of a row were erased, and are not to come back."""
+    return Key(f"{scope.tenant}#erased", row_id)
+
+
+def noted(scope: Scope, note_id: str) -> Key:
+    """What the audit log is to be told, on its way there."""
+    return Key(f"{scope.tenant}#noted", note_id)
+
+
 def job(scope: Scope, job_id: str) -> Key:
     """A job."""
     return Key(f"{scope.tenant}#job", job_id)

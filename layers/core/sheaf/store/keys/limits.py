@@ -78,6 +78,55 @@ def subscription(scope: Scope, connection: str, name: str) -> Key:
     return Key(subscriptions(scope), f"{connection}#{name}")
 
 
+METRICS_SHARDS = 4
+
+
+def minute(shard: int, moment: str, route: str) -> Key:
+    """What was counted of a route in a minute (2026-11-21T10:00) over all tenants, or its part of it."""
+    return Key(f"@minutes#{shard}#{moment[:13]}", f"{moment}#{route}")
+
+
+def hour(shard: int, moment: str, route: str) -> Key:
+    """The same of an hour (2026-11-21T10)."""
+    return Key(f"@hours#{shard}#{moment[:10]}", f"{moment}#{route}")
+
+
+def minute_of(scope: Scope, moment: str, route: str) -> Key:
+    """What was counted of a route in a minute for a tenant."""
+    return Key(f"{scope.tenant}#minutes#{moment[:13]}", f"{moment}#{route}")
+
+
+def hour_of(scope: Scope, moment: str, route: str) -> Key:
+    """The same of an hour."""
+    return Key(f"{scope.tenant}#hours#{moment[:10]}", f"{moment}#{route}")
+
+
+def counted(sort_key: str) -> tuple[str, str]:
+    """The moment and the route of a count."""
+    moment, _, route = sort_key.partition("#")
+    return moment, route
+
+
+def cached(scope: Scope, digest: str) -> Key:
+    """An answer that was kept to be given again."""
+    return Key(f"{scope.tenant}#cache", digest)
+
+
+def cleared(scope: Scope) -> Key:
+    """Which of those answers are not to be given any more."""
+    return Key(f"{scope.tenant}#cleared", "cleared")
+
+
+def busy_queue(name: str) -> Key:
+    """Since when a queue was not empty."""
+    return Key("@queues", name)
+
+
+def probe() -> Key:
+    """What is asked for to see whether a table answers; it is never there."""
+    return Key("@probe", "probe")
+
+
 def storage(scope: Scope) -> Key:
     """What the files of a tenant take, and how many of them nobody has judged yet."""
     return Key(f"{scope.tenant}#storage", "storage")

@@ -1,6 +1,8 @@
 """Moments that a request names."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 _HIGHEST = 4_102_444_800_000  # the year 2100
 
@@ -18,3 +20,17 @@ def moment_of(text: object) -> int:
     if moment.tzinfo is None or not 0 <= at_ms <= _HIGHEST:
         raise wrong
     return at_ms
+
+
+def span_of(asked: Mapping[str, Any], wrong: dict[str, str]) -> dict[str, int]:
+    """The milliseconds of `from` and `to`, where they are asked for; what is wrong with them is added to `wrong`."""
+    times: dict[str, int] = {}
+    for name in ("from", "to"):
+        if name in asked and name not in wrong:
+            try:
+                times[name] = moment_of(asked[name])
+            except ValueError as error:
+                wrong[name] = str(error)
+    if len(times) == 2 and times["to"] < times["from"]:
+        wrong["to"] = "must not be before from"
+    return times

@@ -1,0 +1,1 @@
+"""Rank 7: a person's right to be forgotten."""
