@@ -102,9 +102,10 @@ def asked(service: str, operation: str, params: Mapping[str, Any]) -> list[Right
         if operation == "PutObjectTagging" and params.get("VersionId"):
             return [("s3:PutObjectVersionTagging", f"{params['Bucket']}/*")]
         action = f"s3:{_S3.get(operation, operation)}"
-        key, key_action = _KEYS.get(params["Bucket"]), _KMS.get(action)
-        object_action = action + ("Version" if params.get("VersionId") else "")
-        return [(object_action, f"{params['Bucket']}/*"), *([(key_action, key)] if key and key_action else [])]
+        found = [(action + ("Version" if params.get("VersionId") else ""), f"{params['Bucket']}/*")]
+        if params["Bucket"] in _KEYS and action in _KMS:
+            found.append((_KMS[action], _KEYS[params["Bucket"]]))
+        return found
     if service == "sqs":
         action = "SendMessage" if operation == "SendMessageBatch" else operation
         return [(f"sqs:{action}", params["QueueUrl"].rpartition("/")[2].removesuffix(".fifo"))]

@@ -10,24 +10,23 @@ from mail import mails, token_of
 PASSWORD = "correct horse battery"
 
 
-class Patient(Client):
-    """A client that tries again where its window is used up."""
-
-    def call(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
-        """As that of Client; it never answers 429."""
-        while (answer := super().call(method, path, body, headers)).status == 429:
-            time.sleep(float(answer.headers["Retry-After"]))
-        return answer
-
-
 def unique(name: str) -> str:
     return f"{name}.{time.time_ns()}@example.com"
 
 
-def patient(call: Any) -> Answer:
-    """The answer once the window of our one address has room."""
-    found: Answer = until(lambda: (answer := call()).status != 429 and answer, seconds=90, pause=2)
+def patient(call: Any, seconds: float = 90) -> Answer:
+    """The answer once the window of our one address, or of a key, has room."""
+    found: Answer = until(lambda: (answer := call()).status != 429 and answer, seconds=seconds, pause=2)
     return found
+
+
+class Patient(Client):
+    """A client that tries again where its window is used up, for ten minutes."""
+
+    def call(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
+        """As that of Client; it never answers 429."""
+        ask = super().call
+        return patient(lambda: ask(method, path, body, headers), 600)
 
 
 def login(anybody: Client, email: str, password: str = PASSWORD) -> Any:
